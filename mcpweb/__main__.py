@@ -1,0 +1,5 @@
+"""`python -m mcpweb`."""
+
+from mcpweb.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""The sign-in mail, written by a job: the link exists in the mail only, and neither in Redis nor in the request."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from mcpweb import mailer
+from mcpweb.accounts import links, sign_in
+from mcpweb.accounts.links import LINK_LIFE, Links
+from mcpweb.accounts.models import Purpose, UserToken
+from mcpweb.database import db, now, transaction
+from mcpweb.logs import events
+from mcpweb.queue import job
+from mcpweb.web.current import settings
+
+log = logging.getLogger(__name__)
+
+
+_TRIES = 4
+
+
+@job("sign_in_mail")
+def sign_in_mail(token_id: int) -> None:
+    """Mail the link and code of a pending request, if its address may sign in. A second run sends new ones.
+
+    Raises:
+        MailRefused: the mail server did not take it; `sign_in_mails_left` tries again.
+    """
+    token = db.session.get(UserToken, token_id)
+    if token is None or token.mailed_at is not None or not _claim_try(token_id):
+        return
+    if not sign_in.may_sign_in(token.email, settings()):
+        events.security("sign-in mail not sent", email=token.email, reason="not allowed")
+        return
+    minted = links.mint(token_id, Links.of(settings()))
+    if minted is None:
+        return  # used, replaced or over: a dead link is never mailed
+    link, code = minted
+    mailer.send(
+        token.email,
+        "Sign in to mcpweb",
+        "sign_in",
+        link=f"{settings().url}/sign-in/{link}",
+        code=code,
+        minutes=LINK_LIFE.seconds // 60,
+        asked_from={"ip": token.requested_ip, "agent": token.requested_agent},
+        product_url=settings().url,
+    )
+    with transaction():
+        db.session.execute(update(UserToken).where(UserToken.id == token_id).values(mailed_at=now()))
+    events.security("sign-in mail sent", email=token.email)
+
+
+@job("sign_in_mails_left")
+def sign_in_mails_left() -> None:
+    """Every 30 seconds: send what a failed mail server, worker or Redis left behind, as long as its link lives."""
+    moment = now()
+    left = select(UserToken.id).where(
+        UserToken.purpose == Purpose.SIGN_IN,
+        UserToken.requested_ip != "",
+        UserToken.mailed_at.is_(None),
+        UserToken.mail_tries < _TRIES,
+        UserToken.created_at < moment - timedelta(seconds=20),
+        *links.still_open(moment),
+    )
+    for token_id in list(db.session.scalars(left)):
+        try:
+            sign_in_mail(token_id)
+        except mailer.MailRefused as refused:
+            log.warning("a sign-in mail could not be sent", extra={"reason": str(refused)})
+
+
+def _claim_try(token_id: int) -> bool:
+    """Count a try, so that a mail server that hangs or refuses is not asked for ever."""
+    with transaction():
+        claimed = db.session.execute(
+            update(UserToken)
+            .where(UserToken.id == token_id, UserToken.mail_tries < _TRIES, UserToken.mailed_at.is_(None))
+            .values(mail_tries=UserToken.mail_tries + 1)
+        )
+    return bool(claimed.rowcount)  # type: ignore[attr-defined]

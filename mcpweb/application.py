@@ -1,0 +1,140 @@
+"""Putting the application together."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask
+
+from mcpweb import __version__, config, queue
+from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
+from mcpweb.accounts import routes as account_routes
+from mcpweb.catalog import registry
+from mcpweb.catalog.outgoing import Outgoing
+from mcpweb.config import Settings, is_loopback
+from mcpweb.crypto import Keyring, derive, with_keys
+from mcpweb.database import db, prepare_engine
+from mcpweb.extensions import csrf, limiter, login_manager, mail, migrate
+from mcpweb.gateway import journal
+from mcpweb.gateway.doors import Doors
+from mcpweb.gateway.endpoint import Endpoint
+from mcpweb.instances import routes as instance_routes
+from mcpweb.instances.access import AccessCache
+from mcpweb.instances.house import House
+from mcpweb.logs import audit, events
+from mcpweb.logs.writing import LogFiles
+from mcpweb.monitoring import routes as monitoring_routes
+from mcpweb.shipped import folder
+from mcpweb.web import errors, filters, guard, headers, mailbox
+from mcpweb.web import routes as web_routes
+from mcpweb.web.client_address import ClientAddress
+
+MAX_FORM_BYTES = 1024 * 1024
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The whole program behind one WSGI callable: pages, and the MCP endpoint in front of them.
+
+    Raises:
+        ConfigError: settings that can not be used.
+        KeyUnusable: encryption keys that can not be used.
+    """
+    settings = with_keys(settings or config.load(os.environ))
+    app = Flask("mcpweb", template_folder="templates", static_folder="static")
+    app.config.update(_flask_config(settings))
+    events.start(LogFiles(settings.home / "logs"))
+    audit.start(derive(settings.secret_key, "audit chain"))
+    found = registry.discover(plugin_folders(settings), registry.read_ports(ports_file(settings)), settings.base_urls)
+    keyring = Keyring.parse(settings.encryption_keys)
+    app.extensions["mcpweb_settings"] = settings
+    app.extensions["mcpweb_house"] = House(
+        registry=found,
+        keyring=keyring,
+        client=Outgoing(),
+        access=AccessCache(found.services, keyring, app.app_context),
+    )
+    _extensions(app, settings)
+    for part in (filters, errors, guard):
+        part.init_app(app)
+    for module in (web_routes, account_routes, instance_routes, monitoring_routes):
+        app.register_blueprint(module.bp)
+    if settings.has_local_mailbox:
+        app.register_blueprint(mailbox.bp)
+    app.context_processor(lambda: _page_globals(settings))
+    ports = {service.port: service.name for service in found.services.values()} if settings.service_ports else {}
+    doors = Doors(_endpoint(app, settings), app.wsgi_app, ports)
+    app.wsgi_app = ClientAddress(doors, settings.trusted_proxies)  # type: ignore[method-assign]
+    return app
+
+
+def plugin_folders(settings: Settings) -> list[Path]:
+    """The shipped plugins first, then the operator's."""
+    return [folder("plugins"), *map(Path, settings.plugins)]
+
+
+def ports_file(settings: Settings) -> Path:
+    """The deployment's table of service ports."""
+    return Path(settings.ports_file) if settings.ports_file else folder("deploy") / "ports.toml"
+
+
+def _endpoint(app: Flask, settings: Settings) -> Endpoint:
+    house: House = app.extensions["mcpweb_house"]
+    return Endpoint(
+        access=house.access,
+        client=house.client,
+        record=journal.write,
+        server_info={"name": "mcpweb", "version": __version__},
+        page_url=lambda instance_id: f"{settings.url}/instances/{instance_id}",
+        state_key=derive(settings.secret_key, "tool state").encode(),
+        # Calls wait for their service; some threads are always left for the pages.
+        max_concurrent=max(1, settings.web_threads - 16),
+        allowed_origins={settings.url, *settings.allowed_origins},
+        loopback_origins=is_loopback(settings.bind[0]),
+    )
+
+
+def _extensions(app: Flask, settings: Settings) -> None:
+    headers.init_app(app, https=settings.is_https)
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    login_manager.session_protection = None  # the session row decides, not a fingerprint of the browser
+    login_manager.user_loader(account_routes.load_user)
+    mail.init_app(app)
+    migrate.init_app(app, db, directory=str(folder("migrations")), render_as_batch=True)
+    limiter.init_app(app)
+    queue.start(queue.open_queue(queue.connect(settings.redis_url or "redis://127.0.0.1:6379/0")), app.app_context)
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    host = urlsplit(settings.url).hostname or "localhost"
+    return {
+        "SECRET_KEY": derive(settings.secret_key, "session"),
+        "WTF_CSRF_SECRET_KEY": derive(settings.secret_key, "forms"),
+        "WTF_CSRF_TIME_LIMIT": None,  # the token ends with its session
+        "SESSION_COOKIE_NAME": "__Host-mcpweb" if settings.is_https else "mcpweb",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.is_https,
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=settings.session_days_max),
+        "TRUSTED_HOSTS": [host, "localhost", "127.0.0.1", "[::1]"],
+        "MAX_CONTENT_LENGTH": MAX_FORM_BYTES,
+        "MAX_FORM_PARTS": 200,
+        "SQLALCHEMY_DATABASE_URI": settings.database,
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "hide_parameters": True},
+        "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url) or "memory://",
+    }
+
+
+def _page_globals(settings: Settings) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "theme": web_routes.chosen_theme(),
+        "mailbox_url": "/dev/mailbox" if settings.has_local_mailbox else None,
+    }

@@ -1,0 +1,170 @@
+"""The `mcpweb` command. Each subcommand imports what it needs when it runs: `up` stays small and starts at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from mcpweb import __version__, config
+from mcpweb.errors import AppError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+class _Command(click.Group):
+    """Turns an expected failure into its sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except AppError as error:
+            raise click.ClickException(error.sentence) from None
+
+
+@click.group(cls=_Command)
+@click.version_option(__version__, prog_name="mcpweb")
+def cli() -> None:
+    """MCP endpoints for services, without handing out the keys."""
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    cli(prog_name="mcpweb")
+    sys.exit(0)
+
+
+@cli.command()
+@click.option("--verbose", is_flag=True, help="Show everything that the programs print.")
+def up(verbose: bool) -> None:
+    """Run everything on this machine: Redis, web, worker, ticker."""
+    from mcpweb.supervisor import Options, supervise
+
+    settings = config.load(os.environ)
+    sys.exit(
+        supervise(
+            Options(
+                home=settings.home,
+                bind=settings.bind,
+                public_url=settings.public_url,
+                has_redis=bool(settings.redis_url),
+                is_verbose=verbose,
+            )
+        )
+    )
+
+
+@cli.command()
+def web() -> None:
+    """Run the web server alone."""
+    from mcpweb.shipped import folder
+
+    settings = config.load(os.environ)
+    host, port = settings.bind
+    environ = {**os.environ, "MCPWEB_BIND": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+    conf = str(folder("deploy") / "gunicorn.conf.py")
+    arguments = [sys.executable, "-m", "gunicorn", "--config", conf, "mcpweb.wsgi:application"]
+    os.execve(sys.executable, arguments, environ)  # noqa: S606 - our own interpreter, fixed arguments
+
+
+@cli.command()
+def worker() -> None:
+    """Run the jobs of the queue."""
+    from mcpweb.jobs import worker as role
+
+    role.run(_app())
+
+
+@cli.command()
+def ticker() -> None:
+    """Put the periodic jobs on the queue."""
+    from mcpweb.jobs import ticker as role
+
+    role.main(config.load(os.environ))
+
+
+@cli.command()
+@click.option("--strict", is_flag=True, help="Exit with 1 when a plugin could not be registered.")
+def migrate(strict: bool) -> None:
+    """Bring the database up to date, then register the services."""
+    from mcpweb import migrating
+    from mcpweb.instances import registration
+
+    app = _app()
+    with app.app_context():
+        migrating.upgrade()
+        lines = registration.register(app.extensions["mcpweb_house"].registry)
+    _print_services(lines)
+    if strict and any(line.problem for line in lines):
+        sys.exit(1)
+
+
+@cli.command()
+def services() -> None:
+    """Show what `migrate` would register, without changing anything."""
+    from mcpweb.instances import registration
+
+    app = _app()
+    with app.app_context():
+        _print_services(registration.compare(app.extensions["mcpweb_house"].registry))
+
+
+@cli.command("sign-in-link")
+@click.argument("email")
+@click.option("--admin", is_flag=True, help="The link also makes its user an administrator.")
+def sign_in_link(email: str, admin: bool) -> None:
+    """Print a sign-in link for EMAIL that works once, for ten minutes."""
+    from mcpweb.accounts import addresses, links
+    from mcpweb.accounts.models import Role
+    from mcpweb.web.current import settings
+
+    app = _app()
+    with app.app_context():
+        role = Role.ADMIN if admin else Role.USER
+        link = links.direct_link(addresses.normalise(email), role, links.Links.of(settings()))
+        click.echo(f"{settings().url}/sign-in/{link}")
+
+
+@cli.command(hidden=True)
+def prepare() -> None:
+    """For the supervisor: migrate, and print as JSON what the first screen needs."""
+    import json
+
+    from mcpweb import migrating
+    from mcpweb.accounts import links
+    from mcpweb.accounts.models import Role
+    from mcpweb.instances import registration
+    from mcpweb.web.current import settings
+
+    app = _app()
+    with app.app_context():
+        migrating.upgrade()
+        lines = registration.register(app.extensions["mcpweb_house"].registry)
+        url = settings().url
+        link = None if links.has_admin() else links.direct_link("", Role.ADMIN, links.Links.of(settings()))
+        answer = {
+            "setup_link": link and f"{url}/sign-in/{link}",
+            "mailbox": f"{url}/dev/mailbox" if settings().has_local_mailbox else None,
+            "services": [line.name for line in lines if not line.problem],
+            "warnings": [f"The service {line.name} is left out: {line.problem}" for line in lines if line.problem],
+        }
+    click.echo(json.dumps(answer))
+
+
+def _app() -> Flask:
+    from mcpweb.application import create_app
+
+    return create_app()
+
+
+def _print_services(lines: list[registration.Line]) -> None:
+    for line in lines:
+        where = f"port {line.port}" if line.port else "-"
+        click.echo(f"{line.name:<14}{line.outcome:<12}{where:<12}{line.problem or f'{line.tools} tools'}")
+
+
+if TYPE_CHECKING:
+    from mcpweb.instances import registration

@@ -1,0 +1,263 @@
+"""Settings: `MCPWEB_*` variables, read once into one frozen object; every bad value is reported by name."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mcpweb.errors import AppError
+
+
+class ConfigError(AppError):
+    """One or more settings can not be used; the text lists all of them, one a line, without values."""
+
+
+def _setting(name: str, default: str | None, doc: str, parse: Callable[[str], Any] = str, secret: bool = False) -> Any:
+    """A field read from `name`; `secret` ones may also come from the file named by `name`_FILE."""
+    return field(
+        default=MISSING if default is None else parse(default),
+        repr=not secret,
+        metadata={"name": name, "default": default, "doc": doc, "parse": parse, "secret": secret},
+    )
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() else -1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be an http or https address without query")
+    return text.rstrip("/")
+
+
+def _optional_origin(text: str) -> str:
+    return _origin(text) if text else ""
+
+
+def _bind(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("must be host:port")
+    return host.strip("[]"), int(port)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(word)) for word in _words(text))
+    except ValueError:
+        raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
+
+
+def _database_url(text: str) -> str:
+    # Hosts hand out postgres:// and postgresql://; SQLAlchemy wants the driver named.
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator decided. Spans and sizes say their unit in the name."""
+
+    home: Path = _setting(  # noqa: RUF009 - a path does not change
+        "MCPWEB_HOME", "instance", "Folder of the database, keys, mail, logs and sockets.", Path
+    )
+    bind: tuple[str, int] = _setting(
+        "MCPWEB_BIND", "127.0.0.1:8080", "Address and port the web server listens on.", _bind
+    )
+    public_url: str = _setting(
+        "MCPWEB_PUBLIC_URL",
+        "",
+        "The address people use; every link is built from it. Default: the bind address.",
+        _optional_origin,
+    )
+    database_url: str = _setting(
+        "MCPWEB_DATABASE_URL",
+        "",
+        "SQLAlchemy address of the database. Default: SQLite in the home folder.",
+        _database_url,
+        secret=True,
+    )
+    redis_url: str = _setting(
+        "MCPWEB_REDIS_URL", "", "Redis or Valkey. Default: one is started in the home folder.", secret=True
+    )
+    mail_server: str = _setting("MCPWEB_MAIL_SERVER", "", "SMTP host. Default: the local mailbox, on loopback only.")
+    mail_port: int = _setting("MCPWEB_MAIL_PORT", "587", "SMTP port.", _number(1, 65535))
+    mail_security: str = _setting(
+        "MCPWEB_MAIL_SECURITY", "starttls", "`starttls`, `tls` or `none`.", _choice("starttls", "tls", "none")
+    )
+    mail_username: str = _setting("MCPWEB_MAIL_USERNAME", "", "SMTP user, if the server wants one.")
+    mail_password: str = _setting("MCPWEB_MAIL_PASSWORD", "", "SMTP password.", secret=True)
+    mail_from: str = _setting("MCPWEB_MAIL_FROM", "mcpweb@localhost", "Sender of every mail.")
+    sign_up: str = _setting(
+        "MCPWEB_SIGN_UP",
+        "open",
+        "Who may become a user: `open`, `domains` or `invite`.",
+        _choice("open", "domains", "invite"),
+    )
+    sign_up_domains: tuple[str, ...] = _setting(
+        "MCPWEB_SIGN_UP_DOMAINS", "", "Mail domains for `MCPWEB_SIGN_UP=domains`, separated by commas.", _words
+    )
+    instance_days_max: int = _setting(
+        "MCPWEB_INSTANCE_DAYS_MAX", "365", "Longest life of an instance, in days.", _number(1, 3650)
+    )
+    instances_per_user: int = _setting(
+        "MCPWEB_INSTANCES_PER_USER", "100", "Most instances one user may have.", _number(1, 100_000)
+    )
+    session_idle_hours: int = _setting(
+        "MCPWEB_SESSION_IDLE_HOURS", "12", "A session unused for this long ends.", _number(1, 720)
+    )
+    session_days_max: int = _setting(
+        "MCPWEB_SESSION_DAYS_MAX", "14", "A session ends after this many days in any case.", _number(1, 365)
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "MCPWEB_TRUSTED_PROXIES",
+        "",
+        "Networks whose `X-Forwarded-For` is believed, for example `127.0.0.1/32`.",
+        _networks,
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        "MCPWEB_ALLOWED_ORIGINS", "", "Further web origins that may call the endpoints from a browser.", _words
+    )
+    plugins: tuple[str, ...] = _setting(
+        "MCPWEB_PLUGINS", "", "Further plugin folders, next to the shipped ones, separated by commas.", _words
+    )
+    service_ports: bool = _setting(
+        "MCPWEB_SERVICE_PORTS", "0", "`1`: also listen on every service's own port.", _switch
+    )
+    ports_file: str = _setting(
+        "MCPWEB_PORTS_FILE", "", "The table of the services' ports. Default: the shipped `deploy/ports.toml`."
+    )
+    web_workers: int = _setting("MCPWEB_WEB_WORKERS", "1", "Web processes.", _number(1, 256))
+    web_threads: int = _setting("MCPWEB_WEB_THREADS", "256", "Threads a web process.", _number(2, 2000))
+    secret_key: str = _setting(
+        "MCPWEB_SECRET_KEY",
+        "",
+        "Signs cookies, forms and links; 32 bytes or more. Default: made once in the home folder.",
+        secret=True,
+    )
+    encryption_keys: str = _setting(
+        "MCPWEB_ENCRYPTION_KEYS",
+        "",
+        "Encrypts stored credentials: `id:base64` of 32 bytes, newest first, separated by commas. "
+        "Default: made once in the home folder.",
+        secret=True,
+    )
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    """Service name to the address that replaces the manifest's: `MCPWEB_<SERVICE>_BASE_URL`."""
+
+    @property
+    def url(self) -> str:
+        """Where people reach us, without a final slash."""
+        host, port = self.bind
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def is_https(self) -> bool:
+        """Whether cookies can and must be Secure."""
+        return self.url.startswith("https://")
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address in use."""
+        return self.database_url or f"sqlite:///{self.home.resolve() / 'mcpweb.sqlite3'}"
+
+    @property
+    def has_local_mailbox(self) -> bool:
+        """Whether mail goes to files and a page instead of a server: on loopback, with no server named."""
+        return not self.mail_server and is_loopback(self.bind[0]) and is_loopback(urlsplit(self.url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind address or a URL's host can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_BASE_URL = re.compile(r"MCPWEB_([A-Z0-9_]+)_BASE_URL")
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigError: lists every variable that can not be used and why; no value is repeated.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for item in fields(Settings):
+        if not item.metadata:
+            continue
+        name = item.metadata["name"]
+        try:
+            text = _text(environ, name, item.metadata["secret"])
+            if text is not None:
+                values[item.name] = item.metadata["parse"](text)
+        except (ValueError, OSError) as error:
+            problems.append(f"{name} {error if isinstance(error, ValueError) else 'names a file that can not be read'}")
+    base_urls: dict[str, str] = {}
+    for name, text in environ.items():
+        if found := _BASE_URL.fullmatch(name):
+            try:
+                base_urls[found[1].lower()] = _origin(text)
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+    if not problems:
+        settings = Settings(**values, base_urls=base_urls)
+        problems = _disagreements(settings)
+    if problems:
+        raise ConfigError("These settings can not be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return settings
+
+
+def _text(environ: Mapping[str, str], name: str, secret: bool) -> str | None:
+    if secret and (path := environ.get(f"{name}_FILE")):
+        if name in environ:
+            raise ValueError(f"and {name}_FILE are both set")
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environ.get(name)
+
+
+def _disagreements(settings: Settings) -> list[str]:
+    problems = []
+    if settings.secret_key and len(settings.secret_key) < 32:
+        problems.append("MCPWEB_SECRET_KEY must have at least 32 characters")
+    if settings.sign_up == "domains" and not settings.sign_up_domains:
+        problems.append("MCPWEB_SIGN_UP_DOMAINS must name a domain when MCPWEB_SIGN_UP is domains")
+    if not settings.mail_server and not settings.has_local_mailbox:
+        problems.append("MCPWEB_MAIL_SERVER must be set when the server can be reached from other machines")
+    return problems

@@ -1,0 +1,167 @@
+"""Who may call an endpoint, with what: kept in memory for a minute, loaded once for all who wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from mcpweb import clock
+from mcpweb.catalog.registry import Service
+from mcpweb.crypto import Keyring, hash_secret, is_token
+from mcpweb.database import db
+from mcpweb.instances import credentials
+from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
+
+MAX_AGE_S = 60.0
+MAX_ENTRIES = 10_000
+
+
+class Unauthorized(Exception):
+    """No such instance, or the token is not one of its own: the two are not told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All that a call needs to know of an instance. `tool_names` is None when every tool is on."""
+
+    instance_id: UUID
+    owner_id: int
+    label: str
+    service: Service
+    credential: Mapping[str, str] = field(repr=False)
+    status: str
+    expires_at: datetime
+    tool_names: frozenset[str] | None
+    tokens: Mapping[bytes, datetime | None] = field(repr=False)
+    """Hash of each valid token, and when it ends by itself."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What the cache did since the process started."""
+
+    hits: int = 0
+    misses: int = 0
+    size: int = 0
+
+
+class AccessCache:
+    """Accesses by instance id, for this process."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        keyring: Keyring,
+        app_context: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self._services = services
+        self._keyring = keyring
+        self._app_context = app_context
+        self._entries: OrderedDict[UUID, tuple[float, Access]] = OrderedDict()
+        self._loading: dict[UUID, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self.stats = Stats()
+
+    def get(self, instance_id: UUID, bearer: str) -> tuple[Access, bool]:
+        """The access of an instance for whoever shows this token, and whether it was in memory.
+
+        Raises:
+            Unauthorized: nothing matches; malformed tokens are refused without asking anybody.
+        """
+        if not is_token(bearer):
+            raise Unauthorized
+        token_hash = hash_secret(bearer)
+        access = self._remembered(instance_id)
+        if access is not None and self._admits(access, token_hash):
+            self.stats.hits += 1
+            return access, True
+        self.stats.misses += 1
+        # A token that the remembered access does not know may be newer than it, so the database decides.
+        access = self._load_once(instance_id, token_hash)
+        if access is None or not self._admits(access, token_hash):
+            raise Unauthorized
+        return access, False
+
+    def drop(self, instance_id: UUID) -> None:
+        """Forget an instance; the next call loads it anew."""
+        with self._lock:
+            self._entries.pop(instance_id, None)
+            self.stats.size = len(self._entries)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self.stats.size = 0
+
+    def _remembered(self, instance_id: UUID) -> Access | None:
+        entry = self._entries.get(instance_id)
+        if entry is None or clock.monotonic() - entry[0] > MAX_AGE_S:
+            return None
+        return entry[1]
+
+    def _admits(self, access: Access, token_hash: bytes) -> bool:
+        if token_hash not in access.tokens:
+            return False
+        expires_at = access.tokens[token_hash]
+        return expires_at is None or expires_at > clock.utcnow()
+
+    def _load_once(self, instance_id: UUID, token_hash: bytes) -> Access | None:
+        with self._lock:
+            loading = self._loading.setdefault(instance_id, threading.Lock())
+        try:
+            with loading:
+                access = self._remembered(instance_id)
+                if access is not None and self._admits(access, token_hash):
+                    return access
+                return self._load(instance_id, token_hash)
+        finally:
+            with self._lock:
+                self._loading.pop(instance_id, None)
+
+    def _load(self, instance_id: UUID, token_hash: bytes) -> Access | None:
+        started = clock.monotonic()
+        with self._app_context():
+            access = self._read(instance_id, token_hash)
+        if access is not None:
+            with self._lock:
+                self._entries[instance_id] = (started, access)
+                self._entries.move_to_end(instance_id)
+                if len(self._entries) > MAX_ENTRIES:
+                    self._entries.popitem(last=False)
+                self.stats.size = len(self._entries)
+        return access
+
+    def _read(self, instance_id: UUID, token_hash: bytes) -> Access | None:
+        # Asking for the token first keeps strangers who guess from having credentials decrypted.
+        known = db.session.scalar(
+            select(InstanceToken.id).where(
+                InstanceToken.token_hash == token_hash, InstanceToken.instance_id == instance_id
+            )
+        )
+        instance = db.session.get(Instance, instance_id) if known else None
+        if instance is None or not instance.owner.is_enabled:
+            return None
+        service = self._services.get(instance.service_name)
+        row = db.session.get(ServiceRow, instance.service_name)
+        if service is None or row is None or not row.is_enabled:
+            return None
+        return Access(
+            instance_id=instance.id,
+            owner_id=instance.owner_id,
+            label=instance.label,
+            service=service,
+            credential=credentials.unseal(instance, self._keyring),
+            status=instance.status,
+            expires_at=instance.expires_at,
+            tool_names=None if instance.enabled_tools is None else frozenset(instance.enabled_tools),
+            tokens={row.token_hash: row.expires_at for row in instance.tokens if row.revoked_at is None},
+        )

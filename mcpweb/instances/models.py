@@ -1,0 +1,98 @@
+"""Services as registered, instances, and the tokens of instances."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from sqlalchemy import JSON, ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from mcpweb.accounts.models import User
+from mcpweb.database import Base, UTCDateTime
+
+
+class Status(StrEnum):
+    """The state of an instance."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    EXPIRED = "expired"
+
+
+class CredentialState(StrEnum):
+    """What the last live check of a credential said."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    UNVERIFIED = "unverified"
+
+
+class ServiceRow(Base):
+    """A service as `mcpweb migrate` registered it, with its counters."""
+
+    __tablename__ = "service"
+
+    name: Mapped[str] = mapped_column(String(31), primary_key=True)
+    title: Mapped[str] = mapped_column(String(60))
+    port: Mapped[int] = mapped_column()
+    manifest_digest: Mapped[str] = mapped_column(String(64))
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    total_instances: Mapped[int] = mapped_column(default=0)
+    active_instances: Mapped[int] = mapped_column(default=0)
+    registered_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Instance(Base):
+    """One user's connection to one service, reachable at its own MCP endpoint."""
+
+    __tablename__ = "instance"
+    __table_args__ = (UniqueConstraint("owner_id", "creation_key", name="uq_instance_creation"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    service_name: Mapped[str] = mapped_column(ForeignKey("service.name"), index=True)
+    label: Mapped[str] = mapped_column(String(80))
+    status: Mapped[str] = mapped_column(String(10), default=Status.ACTIVE)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    creation_key: Mapped[UUID] = mapped_column()
+    credential_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    credential_key_id: Mapped[str] = mapped_column(String(20), index=True)
+    credential_state: Mapped[str] = mapped_column(String(10))
+    credential_checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    credential_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    account_label: Mapped[str] = mapped_column(String(200), default="")
+    scopes: Mapped[list[str] | None] = mapped_column(JSON)
+    enabled_tools: Mapped[list[str] | None] = mapped_column(JSON)
+
+    owner: Mapped[User] = relationship()
+    tokens: Mapped[list[InstanceToken]] = relationship(
+        order_by="InstanceToken.id", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+    def status_at(self, now: datetime) -> Status:
+        """What a call made at `now` meets: right even when the expiry job is late."""
+        return Status.EXPIRED if self.expires_at <= now else Status(self.status)
+
+    @property
+    def credential_context(self) -> str:
+        """What the sealed credential is bound to, so that it opens in this row only."""
+        return f"instance/{self.id}/credential"
+
+
+class InstanceToken(Base):
+    """What an MCP client shows at the endpoint of one instance; only its hash is kept."""
+
+    __tablename__ = "instance_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey("instance.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    last_four: Mapped[str] = mapped_column(String(4))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -1,0 +1,121 @@
+"""What the pages show of an instance: rows and times turned into what the templates expect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from mcpweb.catalog.registry import Registry, Service
+from mcpweb.crypto import TOKEN_PREFIX
+from mcpweb.instances import snippets
+from mcpweb.instances.models import Instance
+from mcpweb.logs import events, reading
+
+_SOON = timedelta(days=3)
+_LAST_CALLS = 10
+
+
+def service_tile(service: Service, enabled: bool) -> dict[str, Any]:
+    """A service in the catalogue."""
+    tools = service.tools.values()
+    found = service.manifest
+    return {
+        "name": found.name,
+        "title": found.title,
+        "summary": found.summary,
+        "category": found.category,
+        "docs_url": found.docs_url,
+        "logo_url": logo_url(found.name),
+        "tool_count": len(tools),
+        "read_only_count": sum(tool.read_only for tool in tools),
+        "is_enabled": enabled,
+    }
+
+
+def logo_url(service: str) -> str:
+    """Where a service's logo is served."""
+    return f"/services/{service}/logo.svg"
+
+
+def summary(instance: Instance, registry: Registry, now: datetime) -> dict[str, Any]:
+    """An instance in the list and in the head of its page."""
+    status = instance.status_at(now)
+    service = registry.services.get(instance.service_name)
+    calls = _calls(instance, 1)
+    return {
+        "id": instance.id,
+        "label": instance.label,
+        "service": {
+            "name": instance.service_name,
+            "title": service.title if service else instance.service_name,
+            "logo_url": logo_url(instance.service_name) if service else "",
+        },
+        "status_at_now": str(status),
+        "credential_state": instance.credential_state,
+        "expires_at": instance.expires_at,
+        "expires_soon": status == "active" and instance.expires_at - now <= _SOON,
+        "last_call_at": calls[0]["at"] if calls else None,
+        "account_label": instance.account_label,
+    }
+
+
+def detail(
+    instance: Instance, registry: Registry, now: datetime, endpoint_url: str, token: str | None
+) -> dict[str, Any]:
+    """Everything on the page of one instance."""
+    calls = _calls(instance, _LAST_CALLS)
+    service = registry.services.get(instance.service_name)
+    tools = service.tools.values() if service else ()
+    name = snippets.server_name(instance.label, instance.service_name)
+    return {
+        "instance": summary(instance, registry, now),
+        "endpoint_url": endpoint_url,
+        "token": token,
+        "connect": snippets.clients(name, endpoint_url, token or snippets.PLACEHOLDER),
+        "first_call": calls[-1]["at"] if calls else None,
+        "calls": calls,
+        "tools": [tool for tool in tools if instance.enabled_tools is None or tool.name in instance.enabled_tools],
+        "tokens": [
+            {
+                "name": row.name,
+                "prefix": TOKEN_PREFIX,
+                "last_four": row.last_four,
+                "created_at": row.created_at,
+                "last_used_at": row.last_used_at,
+                "expires_at": row.expires_at,
+            }
+            for row in instance.tokens
+            if row.revoked_at is None
+        ],
+        "credential": {
+            "account_label": instance.account_label,
+            "state": instance.credential_state,
+            "checked_at": instance.credential_checked_at,
+            "key_expires_at": instance.credential_expires_at,
+            "scopes": instance.scopes,
+        },
+    }
+
+
+def check_result(check: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the live check found, back from its JSON form."""
+    if check and check["key_expires_at"]:
+        check["key_expires_at"] = datetime.fromisoformat(check["key_expires_at"])
+    return check
+
+
+def _calls(instance: Instance, count: int) -> Sequence[dict[str, Any]]:
+    folder = events.files().instance_folder(instance.owner_id, instance.id)
+    return [
+        {
+            "at": datetime.fromisoformat(line["time"]),
+            "tool": line.get("tool"),
+            "method": line.get("method"),
+            "outcome": line.get("outcome"),
+            "duration_ms": line.get("duration_ms"),
+            "client": line.get("client"),
+        }
+        for line in reading.last(folder, "access", count)
+        if "time" in line
+    ]

@@ -1,0 +1,72 @@
+"""Registering services: what `mcpweb migrate` found becomes rows, the broken ones are switched off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import select
+
+from mcpweb import clock
+from mcpweb.catalog.registry import Registry, Service
+from mcpweb.database import db, transaction
+from mcpweb.instances.models import ServiceRow
+from mcpweb.logs import audit, events
+
+Outcome = Literal["registered", "changed", "unchanged", "broken", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one plugin: a row of the printed table."""
+
+    name: str
+    outcome: Outcome
+    port: int | None
+    tools: int
+    problem: str = ""
+
+
+def compare(registry: Registry) -> list[Line]:
+    """What registering would do, without doing it."""
+    rows = {row.name: row for row in db.session.scalars(select(ServiceRow))}
+    lines = []
+    for name, service in registry.services.items():
+        row = rows.pop(name, None)
+        same = row is not None and row.is_enabled and row.manifest_digest == service.manifest.digest
+        outcome: Outcome = "registered" if row is None else "unchanged" if same else "changed"
+        lines.append(Line(name, outcome, service.port, len(service.tools)))
+    for name, problem in registry.problems.items():
+        row = rows.pop(name, None)
+        lines.append(Line(name, "broken", row.port if row else None, 0, problem))
+    lines += [Line(name, "missing", row.port, 0, "its folder is gone") for name, row in rows.items()]
+    return lines
+
+
+def register(registry: Registry) -> list[Line]:
+    """Bring the `service` table in line with the plugins; running it again changes nothing.
+
+    A broken or missing plugin that was registered before is kept, with its instances, but switched off.
+    """
+    lines = compare(registry)
+    with transaction():
+        for line in lines:
+            row = db.session.get(ServiceRow, line.name)
+            service = registry.services.get(line.name)
+            if service is None:
+                if row is not None:
+                    row.is_enabled = False
+            elif line.outcome != "unchanged":
+                _save(row, service)
+    for line in lines:
+        events.app("service", service=line.name, outcome=line.outcome, problem=line.problem)
+    return lines
+
+
+def _save(row: ServiceRow | None, service: Service) -> None:
+    if row is None:
+        row = ServiceRow(name=service.name, total_instances=0, active_instances=0)
+        db.session.add(row)
+    row.title, row.port, row.manifest_digest = service.title, service.port, service.manifest.digest
+    row.is_enabled, row.registered_at = True, clock.utcnow()
+    audit.record("service.register", actor="system", subject=f"service/{service.name}", digest=row.manifest_digest)

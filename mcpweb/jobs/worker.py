@@ -1,0 +1,45 @@
+"""The worker of a host: takes jobs from the queue, each in a process of its own that knows the application."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import redis
+from flask import Flask
+from rq import Worker
+
+from mcpweb.errors import Unavailable
+from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its job
+from mcpweb.jobs import expiry as _expiry  # noqa: F401 - lists its job
+from mcpweb.logs import context
+from mcpweb.queue import ListedJob, open_queue
+
+log = logging.getLogger(__name__)
+
+
+class _Worker(Worker):
+    """RQ's worker, with the application's context around each job."""
+
+    app: Flask
+
+    def perform_job(self, job: Any, queue: Any, execution: Any) -> bool:
+        with self.app.app_context(), context.work(request_id=job.id, job=job.func_name):
+            done: bool = super().perform_job(job, queue, execution)
+        return done
+
+
+def run(app: Flask) -> None:
+    """Work until told to stop; the job at hand is finished first.
+
+    Raises:
+        Unavailable: no Redis is named.
+    """
+    url: str = app.extensions["mcpweb_settings"].redis_url
+    if not url:
+        raise Unavailable("MCPWEB_REDIS_URL is not set; `mcpweb up` starts a Redis by itself.")
+    connection = redis.Redis.from_url(url)  # a worker waits for jobs, so the short time-outs of pages do not fit
+    queue = open_queue(connection)
+    worker = _Worker([queue], connection=connection, job_class=ListedJob, serializer="json", log_job_description=False)
+    worker.app = app
+    worker.work(logging_level="WARNING")

@@ -1,0 +1,63 @@
+"""The audit trail: every change is a row in the transaction that makes it, chained to the row before."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text
+
+from mcpweb import clock
+from mcpweb.database import after_commit, db
+from mcpweb.logs import context, events
+from mcpweb.logs.models import AuditEvent
+
+_LOCK = 0x6D637077
+"""PostgreSQL advisory lock that orders the writers of the chain (any number that nothing else uses)."""
+
+_key = b""
+
+
+def start(key: str) -> None:
+    """Set the key of the chain: without it nobody can rewrite the rows and make the digests fit again."""
+    global _key
+    _key = key.encode()
+
+
+def record(action: str, *, actor: str, subject: str, **details: Any) -> None:
+    """Add a change to the open transaction, and to the `audit` log once it is committed.
+
+    `action` is a verb with its object (`instance.create`), `subject` the id of what was changed. Details hold
+    no secret.
+    """
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    last = db.session.execute(
+        select(AuditEvent.seq, AuditEvent.digest).order_by(AuditEvent.seq.desc()).limit(1)
+    ).one_or_none()
+    seq, before = (last.seq + 1, last.digest) if last else (1, b"")
+    event = AuditEvent(
+        seq=seq,
+        at=clock.utcnow().replace(microsecond=0),
+        action=action,
+        actor=actor,
+        subject=subject,
+        ip=str(context.current().get("ip", "")),
+        details=details,
+        digest=b"",
+    )
+    event.digest = _digest(before, event.seq, event.at, event.action, event.actor, event.subject, event.ip, details)
+    db.session.add(event)
+    db.session.flush()
+    after_commit(lambda: events.audit(action, seq=seq, actor=actor, subject=subject, **details))
+
+
+def _digest(
+    before: bytes, seq: int, at: datetime, action: str, actor: str, subject: str, ip: str, details: Mapping[str, Any]
+) -> bytes:
+    body = json.dumps([seq, at.isoformat(), action, actor, subject, ip, details], sort_keys=True, separators=(",", ":"))
+    return hmac.new(_key, before + body.encode(), hashlib.sha256).digest()

@@ -1,0 +1,115 @@
+"""What the program says: `logging` for modules, and one function for each category with a form of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from mcpweb import clock
+from mcpweb.logs import context
+from mcpweb.logs.lines import line
+from mcpweb.logs.writing import LogFiles
+
+CATEGORIES = ("app", "security", "audit", "performance", "database")
+HOST = socket.gethostname()
+
+_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+_files: LogFiles | None = None
+
+
+class JsonHandler(logging.Handler):
+    """Sends what goes through `logging` to the `app` category, or to `database` for SQLAlchemy's loggers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record with its extra fields, and its traceback without local variables."""
+        category = "database" if record.name.startswith("sqlalchemy") else "app"
+        extra = {name: value for name, value in vars(record).items() if name not in _ATTRIBUTES}
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        if record.exc_info:
+            extra["traceback"] = logging.Formatter().formatException(record.exc_info)
+        at = datetime.fromtimestamp(record.created, UTC)
+        _write(category, at, record.levelname.lower(), message, {"logger": record.name, **extra})
+
+
+def start(files: LogFiles, level: int = logging.INFO) -> None:
+    """Send the whole program's logging to these files."""
+    global _files
+    _files = files
+    root = logging.getLogger()
+    root.handlers = [JsonHandler()]
+    root.setLevel(level)
+    for name in ("rq.worker", "rq.queue", "werkzeug", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def files() -> LogFiles:
+    """The log folder in use.
+
+    Raises:
+        RuntimeError: logging was not started.
+    """
+    if _files is None:
+        raise RuntimeError("logging was not started")
+    return _files
+
+
+def security(message: str, *, level: str = "info", **fields: Any) -> None:
+    """A sign-in, a refusal, a rate limit, a credential check: what an investigator asks for."""
+    _write("security", clock.utcnow(), level, message, fields)
+
+
+def audit(message: str, **fields: Any) -> None:
+    """A change, as it also stands in the audit table."""
+    _write("audit", clock.utcnow(), "info", message, fields)
+
+
+def app(message: str, **fields: Any) -> None:
+    """Something the program did by itself."""
+    _write("app", clock.utcnow(), "info", message, fields)
+
+
+def request(message: str, **fields: Any) -> None:
+    """One page served, with its duration in milliseconds."""
+    _write("performance", clock.utcnow(), "info", message, fields)
+
+
+def call(owner_id: int, instance_id: UUID, fields: Mapping[str, Any], *, failed: bool) -> None:
+    """One MCP request: a line in `performance` and in the instance's `access`, and in its `error` when it failed."""
+    at = clock.utcnow()
+    encoded = line(_fields("performance", at, "warning" if failed else "info", "call", fields))
+    out = files()
+    out.system("performance", at, encoded)
+    out.instance(owner_id, instance_id, "access", at, encoded)
+    if failed:
+        out.instance(owner_id, instance_id, "error", at, encoded)
+
+
+def instance(owner_id: int, instance_id: UUID, message: str, **fields: Any) -> None:
+    """Something that happened to an instance, in its own `app` log."""
+    at = clock.utcnow()
+    encoded = line(_fields("app", at, "info", message, {**context.current(), **fields}))
+    files().instance(owner_id, instance_id, "app", at, encoded)
+
+
+def _write(category: str, at: datetime, level: str, message: str, fields: Mapping[str, Any]) -> None:
+    if _files is not None:
+        _files.system(category, at, line(_fields(category, at, level, message, {**context.current(), **fields})))
+
+
+def _fields(category: str, at: datetime, level: str, message: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "time": at.isoformat(timespec="milliseconds"),
+        "level": level,
+        "category": category,
+        "message": message,
+        "host": HOST,
+        **fields,
+    }

@@ -1,0 +1,114 @@
+"""Background work: jobs by name on RQ, as JSON, and only the ones listed here.
+
+Whoever can write to Redis could otherwise call any importable function in the worker, whatever the serializer.
+Arguments are ids and plain values: they show up in Redis, in the worker's log and in stored tracebacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import redis
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.job import Job
+
+log = logging.getLogger(__name__)
+
+QUEUE = "mcpweb"
+_FAILURE_TTL_S = 7 * 24 * 3600  # RQ's default is a year
+
+JobFunction = Callable[..., Any]
+_functions: dict[str, JobFunction] = {}
+
+_queue: Queue | None = None
+_app_context: Callable[[], AbstractContextManager[Any]] | None = None
+
+
+def job(name: str) -> Callable[[JobFunction], JobFunction]:
+    """List a function as the job `name`; everything else is refused by the worker."""
+
+    def register(function: JobFunction) -> JobFunction:
+        _functions[name] = function
+        return function
+
+    return register
+
+
+class ListedJob(Job):
+    """An RQ job whose function is looked up in our list instead of being imported by its name."""
+
+    @property
+    def func(self) -> JobFunction:
+        """The function to run.
+
+        Raises:
+            PermissionError: the name is not listed.
+        """
+        function = _functions.get(str(self.func_name))
+        if function is None:
+            raise PermissionError("a job that is not listed was on the queue")
+        return function
+
+
+def connect(url: str) -> redis.Redis:
+    """A connection that gives up after half a second, so that a sick Redis can not hold a page."""
+    return redis.Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
+
+
+def open_queue(connection: redis.Redis) -> Queue:
+    """The queue of this installation."""
+    return Queue(QUEUE, connection=connection, serializer="json", job_class=ListedJob)
+
+
+def start(queue: Queue, app_context: Callable[[], AbstractContextManager[Any]]) -> None:
+    """Use this queue for the process; jobs that must run here are given the application's context."""
+    global _queue, _app_context
+    _queue, _app_context = queue, app_context
+
+
+def enqueue(name: str, *args: int | str) -> None:
+    """Run the job `name` soon: in a worker, or, while Redis is away, in a thread of this process.
+
+    Call it through `database.after_commit`, so that a job never sees what is later rolled back.
+
+    Raises:
+        ValueError: there is no such job.
+    """
+    if name not in _functions:
+        raise ValueError(f"there is no job {name}")
+    try:
+        if _queue is None:
+            raise redis.ConnectionError("no queue was started")
+        _put(_queue, name, args)
+    except redis.RedisError:
+        log.warning("the queue can not be reached, the job runs in this process", extra={"job": name})
+        threading.Thread(target=_run_here, args=(name, args), daemon=True).start()
+
+
+def enqueue_slot(queue: Queue, name: str, slot: int, period_s: int) -> bool:
+    """Put a periodic job on the queue once for this slot, whoever else tries; returns whether it was us."""
+    try:
+        _put(queue, name, (), job_id=f"{name}-{slot}", unique=True, result_ttl=max(3 * period_s, 60))
+    except DuplicateJobError:
+        return False
+    return True
+
+
+def _put(queue: Queue, name: str, args: tuple[int | str, ...], **options: Any) -> None:
+    options = {"result_ttl": 3600, "failure_ttl": _FAILURE_TTL_S, "job_timeout": 120} | options
+    queue.enqueue(name, args=args, kwargs={}, **options)
+
+
+def _run_here(name: str, args: tuple[int | str, ...]) -> None:
+    if _app_context is None:
+        raise RuntimeError("the queue was not started")
+    with _app_context():
+        try:
+            _functions[name](*args)
+        except Exception:  # the last door of a thread: nobody else could log it
+            log.exception("a job failed", extra={"job": name})

@@ -1,0 +1,17 @@
+// Pages are complete without this. It saves reloads and typing, and says in #live what it did.
+import "./copy.js";
+import "./forms.js";
+import { localTimes } from "./times.js";
+import { rememberTabs } from "./tabs.js";
+import { watchRegions } from "./refresh.js";
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-dismiss]");
+  if (!button) return;
+  button.closest(".flash").remove();
+  document.getElementById("main").focus({ preventScroll: true });
+});
+
+localTimes(document);
+rememberTabs();
+watchRegions();

@@ -1,0 +1,45 @@
+"""How times read on a page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Flask
+
+from mcpweb import clock
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def init_app(app: Flask) -> None:
+    """Make the filters known to the templates."""
+    app.add_template_filter(ago)
+    app.add_template_filter(utc)
+    app.add_template_filter(iso)
+    app.add_template_filter(day)
+
+
+def ago(at: datetime) -> str:
+    """`3 minutes ago`, `in 5 days`, `just now`."""
+    seconds = (clock.utcnow() - at).total_seconds()
+    for size, unit in _UNITS:
+        count = round(abs(seconds) / size)
+        if count >= 1:
+            words = f"{count} {unit}{'s' if count > 1 else ''}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return "just now" if seconds >= 0 else "in a moment"
+
+
+def utc(at: datetime) -> str:
+    """`23 Nov 2026, 14:05 UTC`."""
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def iso(at: datetime) -> str:
+    """For the `datetime` attribute."""
+    return at.isoformat(timespec="seconds")
+
+
+def day(at: datetime) -> str:
+    """`23 November 2026`."""
+    return f"{at.day} {at:%B %Y}"

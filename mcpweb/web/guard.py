@@ -1,0 +1,52 @@
+"""The door to every page: signed in unless marked `@public`, and changes only from our own pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Flask, abort, current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from mcpweb.logs import context, events
+
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+def public(view: View) -> View:
+    """Let everybody see this page."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def init_app(app: Flask) -> None:
+    """Guard every route of the application, also those that are added later."""
+    app.before_request(_same_origin)
+    app.before_request(_signed_in)
+
+
+def _same_origin() -> None:
+    """A second line behind the form token: browsers say where a request comes from (Fetch Metadata, Origin)."""
+    if request.method in _SAFE:
+        return
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    origin = request.headers.get("Origin")
+    if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != request.host):
+        events.security("request from another site refused", level="warning", path=request.path)
+        abort(403)
+
+
+def _signed_in() -> ResponseReturnValue | None:
+    if current_user.is_authenticated:
+        context.add_fields(user=current_user.id)
+        return None
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or request.endpoint == "static" or getattr(view, "is_public", False):
+        return None
+    if request.method != "GET":
+        flash("Your session has ended. Sign in, then try again.", "error")
+        return redirect(url_for("accounts.ask"), code=303)
+    return redirect(url_for("accounts.ask", next=request.full_path.rstrip("?")), code=303)

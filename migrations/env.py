@@ -1,0 +1,39 @@
+"""Alembic's entry: one history for SQLite and PostgreSQL, run by `mcpweb migrate`."""
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+
+from mcpweb.accounts import models as _accounts  # noqa: F401 - known to the metadata
+from mcpweb.database import Base, UTCDateTime, db
+from mcpweb.instances import models as _instances  # noqa: F401
+from mcpweb.logs import models as _logs  # noqa: F401
+
+# PostgreSQL advisory lock: of two hosts that migrate at once, one waits (any number that nothing else uses).
+_LOCK = 0x6D637076
+
+
+def _render(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """A migration stands by itself: it says what a column is, not what today's program calls it."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
+
+
+def run() -> None:
+    """Migrate in one transaction, so that an interrupted run leaves nothing half done."""
+    with db.engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=True,
+            compare_type=True,
+            render_item=_render,
+            transaction_per_migration=False,
+        )
+        with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            context.run_migrations()
+
+
+run()

@@ -1,0 +1,1 @@
+"""Tests of mcpweb; the folders mirror the package."""

@@ -1,0 +1,169 @@
+"""A browser without JavaScript: follows links, fills forms, keeps cookies. Works on a test client or a live server."""
+
+from __future__ import annotations
+
+from contextvars import Context
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any, Protocol
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from flask import Flask, has_app_context
+
+from mcpweb.database import db
+
+
+@dataclass
+class Form:
+    """A form of a page: where it goes, and the values it would send as it stands."""
+
+    method: str
+    action: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    buttons: list[tuple[str, str]] = field(default_factory=list)
+
+    def has(self, name: str) -> bool:
+        return any(name == given for given, _ in self.fields)
+
+
+@dataclass
+class Page:
+    """An answer: status, headers, text, and the forms and links in it."""
+
+    url: str
+    status: int
+    headers: Any
+    text: str
+    forms: list[Form]
+    links: list[str]
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    def form(self, action: str = "", holding: str = "") -> Form:
+        """The form whose action ends so, or that holds a field of this name."""
+        for one in self.forms:
+            if urlsplit(one.action).path.endswith(action) and (not holding or one.has(holding)):
+                return one
+        raise AssertionError(f"{self.url} ({self.status}) has no form {action!r} {holding!r}: {self.forms}")
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self.links: list[str] = []
+        self._form: Form | None = None
+        self._select: tuple[str, list[tuple[str, bool]]] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        match tag:
+            case "a" if "href" in values:
+                self.links.append(values["href"])
+            case "form":
+                self._form = Form(values.get("method", "get").upper(), values.get("action", ""))
+                self.forms.append(self._form)
+            case "input" | "button" if self._form and values.get("name"):
+                self._input(tag, values)
+            case "select" if self._form:
+                self._select = (values.get("name", ""), [])
+            case "option" if self._select:
+                self._select[1].append((values.get("value", ""), "selected" in values))
+
+    def _input(self, tag: str, values: dict[str, str]) -> None:
+        assert self._form
+        kind = values.get("type", "submit" if tag == "button" else "text")
+        pair = (values["name"], values.get("value", ""))
+        if kind == "submit":
+            self._form.buttons.append(pair)
+        elif kind not in ("radio", "checkbox") or "checked" in values:
+            self._form.fields.append(pair)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        elif tag == "select" and self._select and self._form:
+            name, options = self._select
+            chosen = [value for value, selected in options if selected] or [value for value, _ in options[:1]]
+            self._form.fields += [(name, value) for value in chosen]
+            self._select = None
+
+
+class Transport(Protocol):
+    """Sends one request without following redirects: (status, headers, text)."""
+
+    def send(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> tuple[int, Any, str]: ...
+
+
+class InProcess:
+    """The application's test client."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client = app.test_client()
+
+    def send(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> tuple[int, Any, str]:
+        kept: dict[str, list[str]] = {}
+        for name, value in data:
+            kept.setdefault(name, []).append(value)
+        body = kept if method == "POST" else None
+        if has_app_context():
+            db.session.rollback()  # what the test has read so far is read anew afterwards
+        # A context of its own: inside the test's, the request would share the test's database session.
+        answer = Context().run(self.client.open, url, method=method, data=body, headers=headers)
+        return answer.status_code, answer.headers, answer.get_data(as_text=True)
+
+
+class OverHttp:
+    """A live server."""
+
+    def __init__(self) -> None:
+        self.session = requests.Session()
+
+    def send(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> tuple[int, Any, str]:
+        answer = self.session.request(
+            method, url, data=data if method == "POST" else None, headers=headers, allow_redirects=False, timeout=30
+        )
+        return answer.status_code, answer.headers, answer.text
+
+
+class FormClient:
+    """One person's browser."""
+
+    def __init__(self, transport: Transport, base_url: str, agent: str = "form client") -> None:
+        self.transport = transport
+        self.base_url = base_url
+        self.headers = {"User-Agent": agent}
+        self.page: Page | None = None
+
+    def get(self, url: str, **headers: str) -> Page:
+        """Open an address and follow redirects."""
+        return self._go("GET", url, [], headers)
+
+    def post(self, url: str, data: dict[str, str] | None = None, **headers: str) -> Page:
+        """Post without a form: what an attacker or a script does."""
+        return self._go("POST", url, list((data or {}).items()), headers)
+
+    def submit(self, form: Form, button: str = "", **values: str) -> Page:
+        """Fill a form of the page in view and send it; `_` in a name stands for `-`."""
+        assert self.page
+        names = {name for name, _ in form.fields}
+        filled = {name if name in names else name.replace("_", "-"): value for name, value in values.items()}
+        data = [(name, value) for name, value in form.fields if name not in filled] + list(filled.items())
+        data += [pair for pair in form.buttons if pair[0] == button]
+        return self._go(form.method, urljoin(self.page.url, form.action or self.page.url), data, {})
+
+    def _go(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> Page:
+        url = urljoin(self.base_url, url)
+        for _ in range(6):
+            status, answer_headers, text = self.transport.send(method, url, data, {**self.headers, **headers})
+            if status not in (301, 302, 303, 307, 308):
+                reader = _Reader()
+                if "html" in answer_headers.get("Content-Type", ""):
+                    reader.feed(text)
+                self.page = Page(url, status, answer_headers, text, reader.forms, reader.links)
+                return self.page
+            url, method, data = urljoin(url, answer_headers["Location"]), "GET", []
+        raise AssertionError(f"{url} redirects for ever")

@@ -1,0 +1,59 @@
+"""A real SMTP receiver on loopback that keeps what it gets and can be told to misbehave."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import socket
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+
+@dataclass
+class Mail:
+    """One mail as the server got it."""
+
+    to: list[str]
+    message: EmailMessage
+
+    @property
+    def subject(self) -> str:
+        return str(self.message["Subject"])
+
+    def part(self, kind: str) -> str:
+        """The text of the `plain` or `html` part."""
+        body = self.message.get_body((kind,))
+        assert body is not None
+        return str(body.get_content())
+
+
+class MailServer:
+    """Start it with `with`; `answer` replaces the usual `250 OK` to a whole mail."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+        self.answer = "250 OK"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        if self.answer.startswith("250"):
+            message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+            assert isinstance(message, EmailMessage)
+            self.mails.append(Mail(list(envelope.rcpt_tos), message))
+        return self.answer
+
+    @property
+    def host(self) -> str:
+        return "127.0.0.1"
+
+    def __enter__(self) -> MailServer:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
