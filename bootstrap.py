@@ -29,7 +29,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "--quiet"],
     "ruff format": ["ruff", "format", "--check", "--quiet"],
     "mypy": ["mypy", "--no-error-summary"],
-    "pytest": ["pytest", "-q", "-p", "tests.skips", "-n", "2"],
+    "pytest": ["pytest", "-p", "tests.skips", "-n", "2"],
 }
 
 
@@ -168,7 +168,9 @@ def link_checkout() -> None:
 def freeze() -> int:
     """Write constraints.txt: the newest versions inside the ranges, as resolved for the oldest Python supported."""
     if sys.version_info[:2] != (3, 11):
-        sys.exit("Call this with Python 3.11.")
+        print(
+            "Better call this with Python 3.11: a newer one may choose versions that 3.11 can not use.", file=sys.stderr
+        )
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
     report = subprocess.run([*pip, *requirements(["test"])], check=True, stdout=subprocess.PIPE).stdout
     found = [item["metadata"] for item in json.loads(report)["install"]]

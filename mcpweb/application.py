@@ -18,7 +18,7 @@ from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.config import Settings, is_loopback
 from mcpweb.crypto import Keyring, derive, with_keys
 from mcpweb.database import db, prepare_engine
-from mcpweb.extensions import csrf, limiter, login_manager, mail, migrate
+from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
 from mcpweb.gateway.endpoint import Endpoint
@@ -107,7 +107,6 @@ def _extensions(app: Flask, settings: Settings) -> None:
     login_manager.session_protection = None  # the session row decides, not a fingerprint of the browser
     login_manager.user_loader(account_routes.load_user)
     mail.init_app(app)
-    migrate.init_app(app, db, directory=str(folder("migrations")), render_as_batch=True)
     limiter.init_app(app)
     queue.start(queue.open_queue(queue.connect(settings.redis_url or "redis://127.0.0.1:6379/0")), app.app_context)
 

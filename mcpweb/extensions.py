@@ -6,13 +6,11 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_mail import Mail
-from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
 mail = Mail()
-migrate = Migrate()
 limiter = Limiter(
     get_remote_address,
     strategy="sliding-window-counter",

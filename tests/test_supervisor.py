@@ -275,7 +275,9 @@ def test_a_signal_ends_everything_and_redis_last(up, tmp_path, number):
 def test_a_second_ctrl_c_does_not_wait_for_a_program_that_will_not_end(up):
     stubborn = (
         "import signal\n"
-        "signal.signal(signal.SIGTERM, lambda *_: print('not yet', flush=True))\n" + HELLO + "while True: signal.pause()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('not yet', flush=True))\n"
+        + HELLO
+        + "while True: signal.pause()\n"
     )
     one = up(commands={"worker": stubborn}).ready()
     worker = psutil.Process(one.pid_of("worker"))

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -19,7 +20,7 @@ _MAX_CHUNKS: Final = 16384
 _MAX_TRAILERS: Final = 100
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9]\d\d)(?: .*)?", re.ASCII)
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]{1,128}", re.ASCII)
 _CHUNK_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\n]*)?")
 
 
@@ -110,15 +111,20 @@ def _parse_head(head: str) -> tuple[int, int, dict[str, str]]:
         raise BadReply("malformed header")
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not _HEADER_NAME.fullmatch(name):
-            raise BadReply("malformed header")
-        name, value = name.lower(), value.strip(" \t")
+        name, value = _header_name(name if colon else ""), value.strip(" \t")
         if name in headers:
             if name == "content-length" and headers[name] != value:
                 raise BadReply("the length of the answer is ambiguous")
             value = value if name == "content-length" else f"{headers[name]}, {value}"
         headers[name] = value
     return int(status[1]), int(status[2]), headers
+
+
+@lru_cache(maxsize=1024)  # a service sends the same two dozen with every answer
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise BadReply("malformed header")
+    return name.lower()
 
 
 def _size(length: str, max_bytes: int) -> int:

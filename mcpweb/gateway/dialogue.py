@@ -110,6 +110,7 @@ def _part(visit: Visit, message: Message | RpcError, record: CallRecord) -> byte
             _take_note(visit, message, record)
             return None
         if message.method == "initialize":
+            record.method = message.method
             raise RpcError(INVALID_REQUEST, "initialize may not be part of a batch.", id=message.id)
         return jsonrpc.result(message.id, _result(visit, message, record))
     except RpcError as error:

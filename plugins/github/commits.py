@@ -124,7 +124,9 @@ def get_checks(api: Api, owner: Owner, repo: Repo, ref: _Revision, page: Page = 
     where: dict[str, Any] = {"owner": owner, "repo": repo, "ref": Segments(ref)}
     query = {"page": page, "per_page": per_page}
     combined = api.get("/repos/{owner}/{repo}/commits/{ref}/status", query=query, **where)
-    result = {"status_state": combined.get("state"), "statuses": prune_each(combined.get("statuses"), _STATUS)}
+    result: dict[str, Any] = {"statuses": prune_each(combined.get("statuses"), _STATUS)}
+    if result["statuses"]:  # without any, GitHub calls the state "pending", though nothing is
+        result["status_state"] = combined.get("state")
     try:
         runs = get_page(
             api, "/repos/{owner}/{repo}/commits/{ref}/check-runs", _CHECK_RUN, query=query, key="check_runs", **where

@@ -78,7 +78,10 @@ def test_a_path_can_not_leave_the_repository(github: CalledPlugin, server: SpecS
 
 
 def test_removing_a_label_with_a_slash_keeps_the_others(github: CalledPlugin, server: SpecServer) -> None:
-    github.call("change_issue_labels", {**ISSUE, "add": ["kind/docs"], "remove": ["BUG", "kind/bug"]})
+    present = [{"name": name} for name in ("Bug", "kind/bug", "enhancement")]
+    server.force["issues/list-labels-on-issue"] = Answer(200, present)
+
+    github.call("change_issue_labels", {**ISSUE, "add": ["kind/docs"], "remove": ["bug", "KIND/bug"]})
 
     assert server.seen[-1].json == {"labels": ["enhancement", "kind/docs"]}
 

@@ -165,15 +165,19 @@ class Door:
         """A door to a service that offers these."""
         door = cls()
         door.id = door.accesses.add(service(*items))
-        settings = {"max_concurrent": 4, "allowed_origins": {"https://mcpweb.example.com"}, **settings}
+        chosen = {
+            "max_concurrent": 4,
+            "allowed_origins": {"https://mcpweb.example.com"},
+            "record": door.records.append,
+            **settings,
+        }
         endpoint = Endpoint(
             access=door.accesses,  # type: ignore[arg-type]
             client=door.upstream,  # type: ignore[arg-type]
-            record=door.records.append,
             server_info={"name": "mcpweb", "version": "0"},
             page_url=lambda id: f"https://mcpweb.example.com/instances/{id}",
             state_key=b"k" * 32,
-            **settings,
+            **chosen,
         )
         door.app = Doors(endpoint, _pages, {PORT: "figma"})
         return door

@@ -1,0 +1,104 @@
+"""Starting the programs of the benchmark, and what the kernel says that they use."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2
+_TICKS = os.sysconf("SC_CLK_TCK")
+_START_S = 30
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def get(port: int, path: str, timeout_s: float = 30) -> int:
+    """Fetch a page of this machine; returns its status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status
+    finally:
+        connection.close()
+
+
+class Program:
+    """A process with a port, which ends with the `with` block."""
+
+    def __init__(self, name: str, command: list[str], environ: Mapping[str, str], port: int, ready_path: str) -> None:
+        self.name, self.port = name, port
+        started = time.perf_counter()
+        self._process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env={**os.environ, **environ})
+        try:
+            self._wait(ready_path)
+        except BaseException:
+            self._process.kill()
+            raise
+        self.ready_s = time.perf_counter() - started
+        """From the start of the process to its first answer."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _wait(self, path: str) -> None:
+        end = time.monotonic() + _START_S
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                break
+            try:
+                get(self.port, path)
+                return
+            except OSError:
+                time.sleep(0.01)
+        raise SystemExit(f"{self.name} did not start")
+
+    def cpu_s(self) -> float:
+        """Processor seconds that the process and its children have used so far."""
+        return sum(map(_cpu_s, [self._process.pid, *self._children()]))
+
+    def worker_mb(self) -> float:
+        """Resident memory of the largest worker, in MB."""
+        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._children()]
+        return max(pages, default=0) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def _children(self) -> list[int]:
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gunicorn(name: str, application: str, environ: Mapping[str, str], ready_path: str) -> Program:
+    """A web server under the shipped settings, with two workers."""
+    port = free_port()
+    ours = {"MCPWEB_BIND": f"127.0.0.1:{port}", "MCPWEB_WEB_WORKERS": str(WORKERS)}
+    command = ["gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), application]
+    return Program(name, command, {**environ, **ours}, port, ready_path)
+
+
+def upstream() -> Program:
+    """The pretended GitHub."""
+    port = free_port()
+    return Program("upstream", ["bench.upstream", str(port)], {}, port, "/-/delay/0")
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
