@@ -56,3 +56,10 @@ accesslog = None  # the application writes its own
 errorlog = "-"
 loglevel = "warning"
 control_socket_disable = True  # it would be made in HOME, shared by all services of a user
+
+
+def post_fork(server, worker):
+    """No worker outlives a master that is killed."""
+    from mcpweb.lifeline import die_with_parent  # importable only now: gunicorn adds its folder to the path late
+
+    die_with_parent(server.pid)

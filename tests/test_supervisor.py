@@ -289,40 +289,25 @@ def test_a_second_ctrl_c_does_not_wait_for_a_program_that_will_not_end(up):
     assert all_gone([worker])
 
 
-def test_kill_9_of_the_supervisor_leaves_nothing_behind(up, tmp_path):
+def test_kill_9_of_the_supervisor_leaves_none_of_the_real_programs_behind(up):
     """Neither gunicorn's workers, nor a work horse, which leaves its worker's process group."""
-    (tmp_path / "app.py").write_text(
-        "def application(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Length', '0')])\n"
-        "    return [b'']\n"
+    busy_worker = (
+        "import signal\n"
+        "from mcpweb.application import create_app\n"
+        "from mcpweb.jobs import worker\n"
+        "class Busy(worker._Worker):\n"
+        "    def perform_job(self, *_):\n"
+        "        print('horse', flush=True)\n"
+        "        signal.pause()\n"
+        "worker._Worker = Busy\n"
+        "worker.run(create_app())\n"
     )
-    (tmp_path / "conf.py").write_text(
-        "import os\n"
-        "from mcpweb.lifeline import die_with_parent\n"
-        "bind = os.environ['MCPWEB_BIND']\n"
-        "workers, worker_class, control_socket_disable = 2, 'gthread', True\n"
-        f"chdir = {str(tmp_path)!r}\n"
-        "def post_fork(server, worker):\n"
-        "    die_with_parent(server.pid)\n"
-        "    print('forked', flush=True)\n"
-    )
-    horse = (
-        "import os, signal\n"
-        "from mcpweb.lifeline import die_with_parent\n"
-        "parent = os.getpid()\n"
-        "horse = os.fork()\n"
-        "if not horse:\n"
-        "    os.setpgrp()\n"
-        "    die_with_parent(parent)\n"
-        "    print('horse', flush=True)\n"
-        "signal.pause()\n"
-    )
-    web = [sys.executable, "-m", "gunicorn", "--config", str(tmp_path / "conf.py"), "app:application"]
-    one = up(commands={"web": web, "worker": [sys.executable, "-c", horse]}).ready()
+    mcpweb = [sys.executable, "-m", "mcpweb"]
+    commands = {"prepare": [*mcpweb, "prepare"], "web": [*mcpweb, "web"], "ticker": [*mcpweb, "ticker"]}
+    one = up(commands={**commands, "worker": [sys.executable, "-c", busy_worker]}).ready()
     one.wait_for("worker | horse")
-    one.wait_for("web | forked", times=2)
     family = one.descendants()
-    assert len(family) == 7  # redis, gunicorn and two workers, worker and horse, ticker
+    assert len(family) == 6  # redis, gunicorn and its worker, RQ's worker and its horse, ticker
 
     one.process.kill()
 

@@ -42,6 +42,7 @@ class Api:
     upstream: Upstream
     headers: Mapping[str, str] = field(repr=False)
     client: Outgoing = field(repr=False)
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
     deadline_s: float = 25.0
     upstream_ms: float = 0.0
     requests: int = 0
@@ -96,7 +97,7 @@ class Api:
             headers["Content-Type"] = "application/json"
         reply = self._send(method, url, headers, body, max_bytes)
         if reply.status < 300 or (redirects and reply.status < 400):
-            return _Answer(reply.status, reply.headers, reply.body, self.upstream.title)
+            return reply
         raise refusals.read(reply, self.upstream.title, self.upstream.refusals, self.upstream.reset_header)
 
     def download(self, url: str, *, max_bytes: int | None = None) -> Reply:
@@ -117,7 +118,7 @@ class Api:
         left_s = max(0.1, self.deadline_s - self.upstream_ms / 1000)  # all requests of one call share the deadline
         self.requests += 1
         try:
-            return self.client.request(
+            reply = self.client.request(
                 method,
                 url,
                 to=self.upstream.destinations,
@@ -126,10 +127,18 @@ class Api:
                 total_timeout_s=left_s,
                 max_bytes=max_bytes,
             )
+            return _Answer(reply.status, reply.headers, self._clean(reply.body), self.upstream.title)
         except outgoing.OutgoingError as error:
             raise _failed(self.upstream.title, error) from None
         finally:
             self.upstream_ms += (clock.monotonic() - started) * 1000
+
+    def _clean(self, body: bytes) -> bytes:
+        """The body without the credential: a service that echoes its caller's headers must not hand it out."""
+        for secret in self.secrets:
+            if secret in body:
+                body = body.replace(secret, b"[redacted]")
+        return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ _MAX_TRAILERS: Final = 100
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9]\d\d)(?: .*)?", re.ASCII)
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]{1,128}", re.ASCII)
 _CHUNK_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\n]*)?")
+_LONE_SURROGATE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""Half a character, as JavaScript leaves it when it cuts a text: it must not cost the rest of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,12 @@ class Reply:
         Raises:
             BadReply: it is none.
         """
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            raise BadReply("the answer is not JSON") from None
+        for body in (self.body, _LONE_SURROGATE.sub(rb"\\ufffd", self.body)):
+            try:
+                return orjson.loads(body)
+            except orjson.JSONDecodeError:
+                continue
+        raise BadReply("the answer is not JSON")
 
 
 def read(connection: Connection, method: str, max_bytes: int) -> tuple[Reply, bool]:

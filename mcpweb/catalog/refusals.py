@@ -18,7 +18,7 @@ Kind = Literal["key_refused", "scope_missing", "not_found", "rate_limited", "inv
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _MAX_RETRY = timedelta(days=31)
-"""A Retry-After beyond this is nonsense (year 9999 was seen) and is shown as a month: the longest that providers are known to ask for is days."""
+"""A Retry-After beyond this is nonsense (the year 9999 was seen) and is cut; providers are known to ask for days."""
 
 _SENTENCES: dict[Kind, str] = {
     "key_refused": "{title} refused the key of this connection: it is wrong, revoked or expired. "

@@ -21,6 +21,8 @@ from mcpweb.catalog.tools import Tool
 
 _MAX_TOOL_NAME = 64
 """The most that MCP clients take. They put the server's name before it, so a shipped plugin stays well below."""
+_SECRET_LENGTH = 8
+"""A shorter field (a user name, a region) may stand in any text; taking it out would only damage answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Service:
     def api(self, credential: Mapping[str, str], client: Outgoing) -> Api:
         """A way to the service with this credential, for one call."""
         headers = {name: template.format_map(credential) for name, template in self.manifest.headers.items()}
-        return Api(self.upstream, headers, client)
+        secrets = tuple(value.encode() for value in credential.values() if len(value) >= _SECRET_LENGTH)
+        return Api(self.upstream, headers, client, secrets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def _checked_headers(exchange: Exchange, offered: OfferedTool) -> dict[str, Any]
 
 def _in_slot(exchange: Exchange, offered: OfferedTool, arguments: dict[str, Any]) -> Answered:
     """Run the tool in one of the process's slots; a stream keeps its slot until it is closed."""
-    slots = exchange.visit.house.slots
+    slots = exchange.visit.shared.slots
     slots.take()
     answer = None
     try:

@@ -71,7 +71,7 @@ def _result(visit: Visit, request: Request, record: CallRecord) -> Any:
         visit,
         request,
         revisions.of_request(visit.environ, request),
-        visit.house.offer_of(visit.access.service),
+        visit.shared.offer_of(visit.access.service),
         record,
     )
     exchange.note_caller()

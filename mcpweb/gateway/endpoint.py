@@ -15,7 +15,7 @@ from mcpweb.errors import AppError
 from mcpweb.gateway import answers, dialogue, entrance
 from mcpweb.gateway.answers import Answer
 from mcpweb.gateway.doors import Environ, StartResponse
-from mcpweb.gateway.exchange import House
+from mcpweb.gateway.exchange import Shared
 from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.slots import Slots
 from mcpweb.gateway.state import Seal
@@ -48,7 +48,7 @@ class Endpoint:
         `record` is called at the end of every HTTP request, once for each message of a batch. `server_info` is MCP's
         Implementation, name and version at least. At most `max_concurrent` plugin functions run at once.
         """
-        self._house = House(access, client, server_info, page_url, Seal(state_key), Slots(max_concurrent))
+        self._shared = Shared(access, client, server_info, page_url, Seal(state_key), Slots(max_concurrent))
         self._record = record
         self._origins = entrance.Origins(frozenset(allowed_origins), loopback_origins)
 
@@ -79,7 +79,7 @@ class Endpoint:
         try:
             try:
                 self._origins.check(environ)
-                visit = entrance.let_in(self._house, environ, instance_id, service, records[0])
+                visit = entrance.let_in(self._shared, environ, instance_id, service, records[0])
             except Exception:
                 entrance.drain(environ)
                 raise

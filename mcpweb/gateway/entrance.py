@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from mcpweb.gateway.exchange import House, Visit
+from mcpweb.gateway.exchange import Shared, Visit
 from mcpweb.gateway.record import CallRecord
 from mcpweb.instances.access import Unauthorized
 from mcpweb.jsonrpc import REFUSED, RpcError
@@ -42,7 +42,7 @@ class Origins:
 
 
 def let_in(
-    house: House, environ: Mapping[str, Any], instance_id: UUID | None, service: str | None, record: CallRecord
+    shared: Shared, environ: Mapping[str, Any], instance_id: UUID | None, service: str | None, record: CallRecord
 ) -> Visit:
     """Check token, method and media types, in this order.
 
@@ -55,7 +55,7 @@ def let_in(
     bearer = _bearer(environ)
     if instance_id is None:
         raise Unauthorized
-    access, hit = house.access.get(instance_id, bearer)
+    access, hit = shared.access.get(instance_id, bearer)
     if service is not None and access.service.name != service:
         raise Unauthorized
     record.user_id = access.owner_id
@@ -69,7 +69,7 @@ def let_in(
     takes_json, takes_stream = _accepts(environ.get("HTTP_ACCEPT", ""))
     if not takes_json:
         raise RpcError(REFUSED, "Answers are application/json.", status=HTTPStatus.NOT_ACCEPTABLE)
-    return Visit(house, environ, bearer, access, takes_stream)
+    return Visit(shared, environ, bearer, access, takes_stream)
 
 
 def read_body(environ: Mapping[str, Any]) -> bytes:

@@ -27,7 +27,7 @@ class Closed(Exception):
 
 
 @dataclass(slots=True)
-class House:
+class Shared:
     """What every request of this process shares."""
 
     access: AccessCache
@@ -50,7 +50,7 @@ class House:
 class Visit:
     """One HTTP request that was let in."""
 
-    house: House
+    shared: Shared
     environ: Mapping[str, Any]
     bearer: str
     access: Access
@@ -118,10 +118,10 @@ class Exchange:
         """
         access = self.visit.access
         if access.status != "active":
-            url = self.visit.house.page_url(access.instance_id)
+            url = self.visit.shared.page_url(access.instance_id)
             raise Closed(f"The connection “{access.label}” is switched off. Its owner can switch it on again: {url}")
         if access.expires_at <= clock.utcnow():
-            url = self.visit.house.page_url(access.instance_id)
+            url = self.visit.shared.page_url(access.instance_id)
             raise Closed(
                 f"The connection “{access.label}” ended on {access.expires_at:%d %B %Y}. Its owner can renew it: {url}"
             )
@@ -137,9 +137,9 @@ class Exchange:
             Unauthorized: the token was revoked, or the instance deleted.
         """
         visit = self.visit
-        visit.access, _ = visit.house.access.get(visit.access.instance_id, visit.bearer)
+        visit.access, _ = visit.shared.access.get(visit.access.instance_id, visit.bearer)
         self.check_open()
-        self.api = visit.access.service.api(visit.access.credential, visit.house.client)
+        self.api = visit.access.service.api(visit.access.credential, visit.shared.client)
         return self.api
 
     def note_client(self, info: Any) -> None:

@@ -86,7 +86,7 @@ def _run(
         ToolError: there is no such thing.
         RpcError: anything else that went wrong.
     """
-    slots = exchange.visit.house.slots
+    slots = exchange.visit.shared.slots
     slots.take()
     try:
         exchange.check_open()

@@ -57,7 +57,7 @@ def ask(exchange: Exchange, need: InputRequired) -> dict[str, Any]:
     if need.requests:
         result["inputRequests"] = need.requests
     if need.state is not None or not need.requests:
-        result["requestState"] = exchange.visit.house.seal.close(need.state, _bound_to(exchange))
+        result["requestState"] = exchange.visit.shared.seal.close(need.state, _bound_to(exchange))
     return result
 
 
@@ -71,7 +71,7 @@ def _state(exchange: Exchange, text: Any) -> Any:
     if not isinstance(text, str):
         raise RpcError(INVALID_PARAMS, '"requestState" must be a text.')
     try:
-        return exchange.visit.house.seal.open(text, _bound_to(exchange))
+        return exchange.visit.shared.seal.open(text, _bound_to(exchange))
     except BadState as error:
         raise RpcError(INVALID_PARAMS, f'"requestState" can not be used: {error}.') from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlalchemy import select, update
 
 from mcpweb.database import db, now, transaction
@@ -15,30 +17,30 @@ _BATCH = 500
 @job("expire_instances")
 def expire_instances() -> None:
     """Every 30 seconds: mark due instances, batch by batch; may run late or twice."""
-    while _expire_batch() == _BATCH:
-        pass
+    for status in (Status.ACTIVE, Status.INACTIVE):
+        while _expire_batch(status) == _BATCH:
+            pass
 
 
-def _expire_batch() -> int:
-    """Claim up to 500 due instances by one statement, so that of several runs each instance has exactly one."""
+def _expire_batch(status: Status) -> int:
+    """Claim up to 500 due instances by one statement, so that each belongs to exactly one of several runs."""
     with transaction():
-        due = select(Instance.id).where(Instance.status != Status.EXPIRED, Instance.expires_at <= now()).limit(_BATCH)
-        was_active = select(Instance.id).where(Instance.id.in_(due), Instance.status == Status.ACTIVE)
-        active = set(db.session.scalars(was_active))
+        due = select(Instance.id).where(Instance.status == status, Instance.expires_at <= now()).limit(_BATCH)
         claimed = db.session.execute(
             update(Instance)
-            .where(Instance.id.in_(due), Instance.status != Status.EXPIRED)
+            .where(Instance.id.in_(due), Instance.status == status)
             .values(status=Status.EXPIRED)
             .returning(Instance.id, Instance.service_name, Instance.expires_at)
             .execution_options(synchronize_session=False)
         ).all()
-        for row in claimed:
-            if row.id in active:
+        if status == Status.ACTIVE:
+            for name, count in Counter(row.service_name for row in claimed).items():
                 db.session.execute(
                     update(ServiceRow)
-                    .where(ServiceRow.name == row.service_name)
-                    .values(active_instances=ServiceRow.active_instances - 1)
+                    .where(ServiceRow.name == name)
+                    .values(active_instances=ServiceRow.active_instances - count)
                 )
+        for row in claimed:
             audit.record(
                 "instance.expire", actor="system", subject=f"instance/{row.id}", expires_at=row.expires_at.isoformat()
             )

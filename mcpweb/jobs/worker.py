@@ -12,6 +12,7 @@ from rq import Worker
 from mcpweb.errors import Unavailable
 from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its job
 from mcpweb.jobs import expiry as _expiry  # noqa: F401 - lists its job
+from mcpweb.lifeline import die_with_parent
 from mcpweb.logs import context
 from mcpweb.queue import ListedJob, open_queue
 
@@ -27,6 +28,11 @@ class _Worker(Worker):
         with self.app.app_context(), context.work(request_id=job.id, job=job.func_name):
             done: bool = super().perform_job(job, queue, execution)
         return done
+
+    def main_work_horse(self, job: Any, queue: Any) -> None:
+        # RQ gives it a process group of its own, so nothing else would end it with a worker that is killed.
+        die_with_parent(self.pid)
+        super().main_work_horse(job, queue)
 
 
 def run(app: Flask) -> None:
