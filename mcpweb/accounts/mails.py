@@ -51,7 +51,7 @@ def sign_in_mail(token_id: int) -> None:
     )
     with transaction():
         db.session.execute(update(UserToken).where(UserToken.id == token_id).values(mailed_at=now()))
-    events.security("sign-in mail sent", email=token.email)
+    events.security("sign-in mail sent", email=token.email, ip=token.requested_ip, agent=token.requested_agent)
 
 
 @job("sign_in_mails_left")

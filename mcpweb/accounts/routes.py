@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
@@ -22,6 +22,8 @@ from mcpweb.web.local_paths import local_path
 bp = Blueprint("accounts", __name__)
 
 _TRIES = "30 per minute"
+_MAILS_IN_ALL = "1000 per hour"
+"""What one installation mails at most, whoever asks from wherever."""
 
 
 @bp.get("/sign-in")
@@ -37,6 +39,7 @@ def ask() -> ResponseReturnValue:
 @bp.post("/sign-in")
 @public
 @limiter.limit(_TRIES)
+@limiter.limit(_MAILS_IN_ALL, key_func=lambda: "everybody")
 def send() -> ResponseReturnValue:
     """Ask for a link; the answer is the same for every address."""
     form = EmailForm()
@@ -92,9 +95,11 @@ def look(token: str) -> ResponseReturnValue:
             return redirect("/", code=303)
         _note(refused)
         return _refused(refused)
-    if row.purpose == Purpose.SET_UP:
-        return render_template("sign_in/setup.html", form=EmailForm())
-    return _confirm_page(row, token)
+    page = render_template("sign_in/setup.html", form=EmailForm()) if row.purpose == Purpose.SET_UP else None
+    response = make_response(page or _confirm_page(row, token))
+    # The address holds the link's secret: what the page loads learns no more than our origin of it.
+    response.headers["Referrer-Policy"] = "strict-origin"
+    return response
 
 
 @bp.post("/sign-in/<token>")
@@ -178,7 +183,7 @@ def _enter(token: UserToken, email: str = "") -> ResponseReturnValue:
     return redirect(local_path(token.next_path), code=303)
 
 
-def _confirm_page(row: UserToken, token: str) -> ResponseReturnValue:
+def _confirm_page(row: UserToken, token: str) -> str:
     browser = session.get("browser")
     other = current_user.email if current_user.is_authenticated and current_user.email != row.email else None
     return render_template(
