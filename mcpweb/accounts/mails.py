@@ -14,6 +14,7 @@ from mcpweb.accounts.models import Purpose, UserToken
 from mcpweb.database import db, now, transaction
 from mcpweb.logs import events
 from mcpweb.queue import job
+from mcpweb.web import agents
 from mcpweb.web.current import settings
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def sign_in_mail(token_id: int) -> None:
         link=f"{settings().url}/sign-in/{link}",
         code=code,
         minutes=LINK_LIFE.seconds // 60,
-        asked_from={"ip": token.requested_ip, "agent": token.requested_agent},
+        asked_from={"ip": token.requested_ip, "agent": agents.label(token.requested_agent)},
         product_url=settings().url,
     )
     with transaction():

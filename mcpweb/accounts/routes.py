@@ -15,6 +15,7 @@ from mcpweb.accounts.models import Purpose, User, UserToken
 from mcpweb.crypto import hash_secret
 from mcpweb.extensions import limiter
 from mcpweb.logs import events
+from mcpweb.web import agents
 from mcpweb.web.current import idle_span, settings
 from mcpweb.web.guard import public
 from mcpweb.web.local_paths import local_path
@@ -138,7 +139,7 @@ def account() -> ResponseReturnValue:
     rows = [
         {
             "id": row.id,
-            "agent_label": row.agent or "Unknown browser",
+            "agent_label": agents.label(row.agent),
             "ip": row.ip,
             "created_at": row.created_at,
             "last_seen_at": row.last_seen_at,
@@ -190,7 +191,7 @@ def _confirm_page(row: UserToken, token: str) -> str:
         "sign_in/confirm.html",
         email=row.email,
         same_browser=browser is not None and row.browser_hash == hash_secret(browser),
-        asked_from={"ip": row.requested_ip, "agent": row.requested_agent, "at": row.created_at},
+        asked_from={"ip": row.requested_ip, "agent": agents.label(row.requested_agent), "at": row.created_at},
         signed_in_as=other,
         token=token,
     )

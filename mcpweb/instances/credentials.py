@@ -24,9 +24,8 @@ def problems(manifest: Manifest, values: Mapping[str, str]) -> dict[str, str]:
         elif len(value) > MAX_LENGTH or not value.isascii() or not value.isprintable() or " " in value:
             found[field.name] = f"{field.label} holds characters that it can not have, or is too long."
         elif field.pattern and not re.fullmatch(field.pattern, value):
-            found[field.name] = f"This does not look like a {field.label.lower()}" + (
-                f": it {field.format}." if field.format else "."
-            )
+            expected = f": it {field.format}." if field.format else "."
+            found[field.name] = f"{field.label} does not look right{expected}"
     return found
 
 

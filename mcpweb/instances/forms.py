@@ -102,7 +102,7 @@ def for_service(manifest: Manifest, max_days: int) -> ConnectForm:
     form: ConnectForm = type("ServiceForm", (ConnectForm,), {**fields, "manifest": manifest, "max_days": max_days})()
     presets = [days for days in PRESETS if days <= max_days]
     form.lifetime.choices = [(str(days), "1 day" if days == 1 else f"{days} days") for days in presets]
-    form.lifetime.choices.append(("custom", "Until a day"))
+    form.lifetime.choices.append(("custom", "Another day"))
     if form.lifetime.data is None:
         form.lifetime.data = "30" if 30 in presets else form.lifetime.choices[0][0]
     if form.label.data is None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from mcpweb.errors import AppError
+from mcpweb.extensions import login_manager
 from mcpweb.logs import events
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ def init_app(app: Flask) -> None:
 
 def page(status: int, sentence: str = "") -> tuple[str, int]:
     """The error page for a status."""
+    if status >= 500:
+        # Every template is given the user; when it is the database that failed, asking for one would fail again.
+        g._login_user = login_manager.anonymous_user()
     title, usual, what_now = _WORDS.get(status) or _WORDS[400 if status < 500 else 500]
     html = render_template(
         "errors/error.html",
