@@ -12,6 +12,7 @@ from bench import report
 from bench.measure import Target, call, fast_rounds, waiting
 from bench.servers import ROOT, get, gunicorn, upstream
 
+ROUNDS = 6
 ASYNC_STACK = ("starlette", "uvicorn", "httpx", "anyio", "httpcore", "hypercorn", "aiohttp")
 _NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -19,12 +20,13 @@ _NOBODY = "00000000-0000-4000-8000-000000000000"
 def main() -> int:
     """Run it all; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5, help="length of one round (default 5)")
+    parser.add_argument("--seconds", type=float, default=3, help="length of one round (default 3)")
     parser.add_argument(
         "--quick", action="store_true", help="one short round of each: for a first look, not for figures"
     )
     options = parser.parse_args()
-    rounds, seconds = (1, 2.0) if options.quick else (5, options.seconds)
+    print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f} before the start")
+    rounds, seconds = (1, 2.0) if options.quick else (ROUNDS, options.seconds)
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="mcpweb-bench-"))
         service = stack.enter_context(upstream())

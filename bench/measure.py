@@ -30,6 +30,8 @@ class Figures:
 
     results: list[Result] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
+    rss_mb: float = 0.0
+    pss_mb: float = 0.0
 
     @property
     def calls_per_s(self) -> float:
@@ -110,6 +112,8 @@ def fast_rounds(targets: list[Target], rounds: int, seconds: float) -> list[Figu
             result = load(target, CLIENTS, seconds)
             found.cpu_ms.append((target.program.cpu_s() - before) / max(1, result.calls) * 1000)
             found.results.append(result)
+    for target, found in zip(targets, figures, strict=True):
+        found.rss_mb, found.pss_mb = target.program.worker_mb("Rss"), target.program.worker_mb("Pss")
     return figures
 
 

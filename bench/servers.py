@@ -75,10 +75,9 @@ class Program:
         """Processor seconds that the process and its children have used so far."""
         return sum(map(_cpu_s, [self._process.pid, *self._children()]))
 
-    def worker_mb(self) -> float:
-        """Resident memory of the largest worker, in MB."""
-        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._children()]
-        return max(pages, default=0) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    def worker_mb(self, kind: str) -> float:
+        """Memory of the largest worker, in MB: `Rss`, or `Pss`, in which a page shared by n processes counts 1/n."""
+        return max((_memory_mb(pid, kind) for pid in self._children()), default=0.0)
 
     def _children(self) -> list[int]:
         pid = self._process.pid
@@ -102,3 +101,8 @@ def upstream() -> Program:
 def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _memory_mb(pid: int, kind: str) -> float:
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith(f"{kind}:")) * 1024 / 1e6

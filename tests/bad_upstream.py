@@ -213,7 +213,7 @@ class _Server(socketserver.ThreadingTCPServer):
 class BadUpstream:
     """The running service. `host` is `name:port`; `messages` are (number of the connection, request as received).
 
-    `hung_up` is set once it has closed a connection.
+    `hung_up` is set once it has closed a connection; setting `over` ends what hangs or drips.
     """
 
     def __init__(self, server: _Server, scheme: str, name: str) -> None:
@@ -221,6 +221,7 @@ class BadUpstream:
         self.base_url = f"{scheme}://{self.host}"
         self.messages = server.messages
         self.hung_up = server.hung_up
+        self.over = server.over
 
 
 @contextmanager

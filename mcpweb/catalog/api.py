@@ -16,6 +16,8 @@ from mcpweb.catalog.outgoing import Destinations, Outgoing, Reply
 from mcpweb.catalog.refusals import Refusal, UpstreamError
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLAIN = re.compile(r"[\w~-][\w.~-]*", re.ASCII)
+"""A segment that needs no quoting and is none of `.` and `..`: nearly all are."""
 
 Query = Mapping[str, Any]
 
@@ -170,6 +172,8 @@ def fill(template: str, path: Mapping[str, Any]) -> str:
     def segment(match: re.Match[str]) -> str:
         name = match[1]
         value = path[name]
+        if isinstance(value, str | int) and _PLAIN.fullmatch(str(value)):
+            return str(value)
         parts = value.strip("/").split("/") if isinstance(value, Segments) else [str(value)]
         if any(part in ("", ".", "..") or "/" in part or "\\" in part or "\0" in part for part in parts):
             raise UpstreamError("invalid", f"The argument {name} can not be used in a path: {str(value)[:80]!r}.")

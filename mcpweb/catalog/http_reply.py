@@ -47,12 +47,16 @@ class Reply:
         Raises:
             BadReply: it is none.
         """
-        for body in (self.body, _LONE_SURROGATE.sub(rb"\\ufffd", self.body)):
-            try:
-                return orjson.loads(body)
-            except orjson.JSONDecodeError:
-                continue
-        raise BadReply("the answer is not JSON")
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return self._mended()
+
+    def _mended(self) -> Any:
+        try:
+            return orjson.loads(_LONE_SURROGATE.sub(rb"\\ufffd", self.body))
+        except orjson.JSONDecodeError:
+            raise BadReply("the answer is not JSON") from None
 
 
 def read(connection: Connection, method: str, max_bytes: int) -> tuple[Reply, bool]:
