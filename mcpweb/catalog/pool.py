@@ -119,6 +119,8 @@ def _tls() -> ssl.SSLContext:
     if not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(certifi.where())
     context.set_alpn_protocols(["http/1.1"])
+    # Some builds of Python, Debian's 3.11 among them, set this; it takes a connection that was cut for a proper end.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     return context
 
 

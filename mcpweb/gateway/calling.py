@@ -10,7 +10,7 @@ from mcpweb.gateway.offer import OfferedTool
 from mcpweb.gateway.streaming import EventStream, Steps
 from mcpweb.jsonrpc import INVALID_PARAMS, RpcError
 
-Answered = dict[str, Any] | EventStream | None
+Answered = dict[str, Any] | EventStream
 """A result, or the stream that ends in one."""
 
 

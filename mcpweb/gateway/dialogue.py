@@ -15,9 +15,12 @@ from mcpweb.gateway.exchange import Exchange, Visit
 from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.streaming import EventStream
 from mcpweb.instances.access import Unauthorized
-from mcpweb.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, Message, Notification, Request, Response, RpcError
+from mcpweb.jsonrpc import BUSY, INTERNAL_ERROR, INVALID_REQUEST, Message, Notification, Request, Response, RpcError
 
 log = logging.getLogger(__name__)
+
+_BATCH_S = 25.0
+"""After so long no further message of a batch is begun; each call may take as much by itself."""
 
 
 def answer(visit: Visit, body: bytes, records: list[CallRecord]) -> Answer:
@@ -93,7 +96,10 @@ def _batch(visit: Visit, messages: list[Message | RpcError], records: list[CallR
     visit.takes_stream = False
     blank = records.pop()
     bodies = []
+    end = clock.monotonic() + _BATCH_S
     for message in messages:
+        if isinstance(message, Request) and clock.monotonic() > end:
+            message = RpcError(BUSY, "The batch took too long. Send what is left again.", id=message.id)
         records.append(replace(blank))
         if (part := _part(visit, message, records[-1])) is not None:
             bodies.append(part)

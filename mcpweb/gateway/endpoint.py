@@ -62,7 +62,7 @@ class Endpoint:
         started = clock.monotonic()
         ip, agent = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_USER_AGENT", "")[:300]
         records = [CallRecord(context.new_request_id(), ip, agent, instance_id)]
-        context.set_fields(request_id=records[0].request_id, ip=ip, instance=str(instance_id))
+        context.set_fields(request_id=records[0].request_id, ip=ip, instance=str(instance_id or ""))
         answer = self._answer(environ, instance_id, service, records)
         finish = partial(self._finish, records, answer.status, started)
         if isinstance(answer.body, EventStream):
@@ -80,10 +80,11 @@ class Endpoint:
             try:
                 self._origins.check(environ)
                 visit = entrance.let_in(self._shared, environ, instance_id, service, records[0])
+                body = entrance.read_body(environ)
             except Exception:
                 entrance.drain(environ)
                 raise
-            return dialogue.answer(visit, entrance.read_body(environ), records)
+            return dialogue.answer(visit, body, records)
         except Unauthorized:
             records[0].outcome, records[0].error = "refused", "The token does not open this instance."
             return answers.unauthorized()
@@ -99,7 +100,7 @@ class Endpoint:
 
     def _finish(self, records: list[CallRecord], status: int, started: float) -> None:
         for record in records:
-            record.http_status = status
+            record.http_status = int(status)
             record.duration_ms = record.duration_ms or (clock.monotonic() - started) * 1000
             try:
                 self._record(record)

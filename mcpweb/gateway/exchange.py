@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from mcpweb.gateway.slots import Slots
 from mcpweb.gateway.state import Seal
 from mcpweb.instances.access import Access, AccessCache
 from mcpweb.jsonrpc import INVALID_PARAMS, Request, RpcError
+
+log = logging.getLogger(__name__)
 
 _MAX_NOTED = 100
 
@@ -43,6 +46,8 @@ class Shared:
         found = self._offers.get(service.name)
         if found is None or found.service is not service:
             found = self._offers[service.name] = Offer.of(service, self.server_info)
+            # Descriptions are read by models, so it is on record when they change.
+            log.info("service offered", extra={"service": service.name, "tools_sha256": found.digest})
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,11 @@ class Offer:
             capabilities=_capabilities(service),
             meta=orjson.Fragment(orjson.dumps({SERVER_INFO: info})),
         )
+
+    @property
+    def digest(self) -> str:
+        """A hash over names, descriptions and schemas of all tools."""
+        return hashlib.sha256(orjson.dumps(_tools(self.service, None), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def listing(self, method: str, modern: bool, tool_names: ToolNames) -> orjson.Fragment:
         """The encoded result of one of the four list methods; every list fits on one page."""

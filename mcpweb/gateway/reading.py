@@ -18,6 +18,9 @@ from mcpweb.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, S
 
 log = logging.getLogger(__name__)
 
+_MAX_URI_CHARS = 2000
+"""Matching a longer one against a template could take long."""
+
 Item = Prompt | Resource | ResourceTemplate
 
 
@@ -52,7 +55,7 @@ def read_resource(exchange: Exchange) -> dict[str, Any]:
         return _run(exchange, item, variables, lambda value: _contents(exchange, uri, item.mime_type, value))
     except ToolError as error:
         code = INVALID_PARAMS if exchange.modern else RESOURCE_NOT_FOUND
-        raise RpcError(code, str(error), data={"uri": uri[:2000]}) from None
+        raise RpcError(code, str(error), data={"uri": uri[:_MAX_URI_CHARS]}) from None
 
 
 def _prompt_arguments(exchange: Exchange, prompt: Prompt) -> dict[str, str]:
@@ -70,7 +73,7 @@ def _prompt_arguments(exchange: Exchange, prompt: Prompt) -> dict[str, str]:
 def _find(exchange: Exchange, uri: str) -> tuple[Resource | ResourceTemplate, dict[str, str]]:
     if fixed := exchange.offer.resources.get(uri):
         return fixed, {}
-    for template in exchange.offer.service.resource_templates:
+    for template in exchange.offer.service.resource_templates if len(uri) <= _MAX_URI_CHARS else ():
         variables = template.match(uri)
         if variables is not None:
             return template, variables
@@ -89,7 +92,6 @@ def _run(
     slots = exchange.visit.shared.slots
     slots.take()
     try:
-        exchange.check_open()
         call = (rounds.call_of(exchange),) if item.wants_call else ()
         return exchange.complete(_sendable(shape(item.run(exchange.open_api(), *call, **arguments))))
     except (ToolError, RpcError):

@@ -29,7 +29,8 @@ class Steps:
         self._done = -math.inf
         self._token = exchange.meta.get("progressToken")
         self._least_level = _least_level(exchange)
-        self.result: dict[str, Any] | None = None
+        self.result: dict[str, Any] = {}
+        """Empty until the tool is through."""
 
     @property
     def heard(self) -> bool:
@@ -53,7 +54,7 @@ class Steps:
             self.result = outcome.raised(self._exchange, error)
         return None
 
-    def finish(self) -> dict[str, Any] | None:
+    def finish(self) -> dict[str, Any]:
         """Run to the end and give back the result, for a client that hears nothing on the way."""
         while self.advance() is not None:
             pass

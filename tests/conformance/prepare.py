@@ -1,4 +1,4 @@
-"""Run as a program: migrates the installation that the environment describes, opens an instance, prints path and token."""
+"""A program: migrates the installation that the environment describes, opens an instance, prints path and token."""
 
 import json
 from datetime import timedelta

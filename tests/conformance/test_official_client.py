@@ -69,7 +69,8 @@ def test_the_client_reads_resources_prompts_and_proposals(url: str, mode: str) -
             await client.list_prompts(),
             await client.get_prompt("test_prompt_with_arguments", {"arg1": "a", "arg2": "b"}),
             await client.complete(
-                types.PromptReference(type="ref/prompt", name="test_prompt_with_arguments"), {"name": "arg1", "value": "par"}
+                types.PromptReference(type="ref/prompt", name="test_prompt_with_arguments"),
+                {"name": "arg1", "value": "par"},
             ),
         )
 

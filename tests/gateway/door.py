@@ -1,4 +1,4 @@
-"""The endpoint as a WSGI server sees it, on services made of a few functions and an access cache that asks no database."""
+"""The endpoint as a WSGI server sees it, on services made of a few functions, and without a database."""
 
 from __future__ import annotations
 
@@ -187,7 +187,9 @@ class Door:
         """The endpoint's address."""
         return f"/mcp/{self.id}"
 
-    def open(self, body: bytes, *, path: str | None = None, method: str = "POST", port: int = 8080, **headers: str) -> Any:
+    def open(
+        self, body: bytes, *, path: str | None = None, method: str = "POST", port: int = 8080, **headers: str
+    ) -> Any:
         """Send a request as it is; give back status, headers and the body still to be iterated and closed."""
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
@@ -217,7 +219,9 @@ class Door:
             if hasattr(content, "close"):
                 content.close()
 
-    def ask(self, method: str, params: Any = None, *, id: Any = 1, version: str | None = "2025-11-25", **options: Any) -> Answer:
+    def ask(
+        self, method: str, params: Any = None, *, id: Any = 1, version: str | None = "2025-11-25", **options: Any
+    ) -> Answer:
         """A request of a revision with handshake; `version` None leaves the header out."""
         message = {"jsonrpc": "2.0", "id": id, "method": method, **({} if params is None else {"params": params})}
         return self.send(message, **_version(version), **options)
@@ -227,7 +231,12 @@ class Door:
         return self.ask("tools/call", {"name": name, "arguments": arguments or {}}, **options)
 
     def modern(
-        self, method: str, params: Mapping[str, Any] | None = None, *, meta: Mapping[str, Any] | None = None, **options: Any
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Answer:
         """A request of 2026-07-28 with all that it needs; options replace single headers."""
         params = dict(params or {})

@@ -1,5 +1,6 @@
 import sys
 import threading
+import time
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ def read(
 
 
 @tool("Echo", read_only=True)
-def echo(api: Api, value: Annotated[dict, "Anything."] = None) -> object:
+def echo(api: Api, value: Annotated[dict | None, "Anything."] = None) -> object:
     """Give the arguments back."""
     return value
 
@@ -95,6 +96,8 @@ def test_our_token_is_never_sent_upstream(door):
         ({"owner": 5}, "owner: the value is not of type"),
         ({"owner": "a", "page": 0}, "page: "),
         ({"owner": "a", "page": True}, "page: "),
+        ({"owner": "a", "page": 1e300}, "page: "),
+        ({"owner": "a", "page": 2.5}, "page: "),
         ({"owner": "a", "colour": "red"}, "colour"),
         ({"owner": None}, "owner: "),
         ({"owner": "x" * 100_001}, "owner: "),
@@ -108,6 +111,15 @@ def test_wrong_arguments_are_explained_to_the_model_and_nothing_leaves_the_house
     assert len(answer.text) < 1000
     assert door.upstream.sent == []
     assert door.records[0].outcome == "tool_error"
+
+
+def test_a_megabyte_of_wrong_arguments_is_refused_at_once(door):
+    started = time.process_time()
+    answer = door.call("read", {"owner": "alice", "labels": [1] * 300_000})
+
+    assert answer.result["isError"] is True
+    assert "labels" in answer.text
+    assert time.process_time() - started < 2  # all errors at once take ten seconds
 
 
 def test_an_argument_that_was_refused_is_not_quoted_where_it_could_be_logged(door):
@@ -133,7 +145,8 @@ def test_arguments_may_be_left_out_altogether(door):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"name": 5}, {"name": "nonsense"}, {"name": "read", "arguments": []}, {"name": "read", "arguments": "x"}]
+    "params",
+    [{}, {"name": 5}, {"name": "nonsense"}, {"name": "read", "arguments": []}, {"name": "read", "arguments": "x"}],
 )
 def test_malformed_parameters_and_unknown_tools_are_errors_of_the_protocol(door, params):
     answer = door.ask("tools/call", params)
@@ -166,6 +179,7 @@ def test_an_argument_can_not_leave_its_place_in_the_path(door):
         (Reply(429, {"retry-after": "60"}, b""), "allows the next request at"),
         (Reply(500, {}, b"<html>"), "problem of its own"),
         (Reply(302, {"location": "https://evil.example.com"}, b""), "problem of its own"),
+        (Reply(200, {}, b'{"login": "octo'), "can not be read"),
     ],
 )
 def test_a_refusal_of_the_service_is_a_sentence_for_the_model(door, reply, said):
@@ -205,13 +219,18 @@ def test_a_result_of_fifty_megabytes_is_refused_with_a_hint():
         """Too much."""
         return "x" * 50_000_000
 
+    @tool("A little flood", read_only=True)
+    def text(api: Api) -> list[str]:
+        """Too much for a model."""
+        return ["x" * 1_000_000]
+
     @tool("Flood of pictures", read_only=True)
     def pictures(api: Api) -> Result:
         """Too much, too."""
         return Result([{"type": "image", "mimeType": "image/png", "data": "x" * 6_000_000}])
 
-    door = Door.to(flood, pictures)
-    for name in ("flood", "pictures"):
+    door = Door.to(flood, text, pictures)
+    for name in ("flood", "text", "pictures"):
         answer = door.call(name)
         assert answer.result["isError"] is True
         assert "Ask for less" in answer.text
@@ -305,6 +324,7 @@ def test_a_token_revoked_while_the_request_is_read_opens_nothing(door):
 
 
 def test_a_tool_that_the_owner_took_out_is_neither_listed_nor_run(door):
+    assert len(door.ask("tools/list").result["tools"]) == 3
     door.accesses.change(door.id, tool_names=frozenset({"echo"}))
 
     assert [listed["name"] for listed in door.ask("tools/list").result["tools"]] == ["echo"]

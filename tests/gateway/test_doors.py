@@ -47,5 +47,13 @@ def test_an_instance_id_has_one_spelling():
     id = uuid4()
 
     assert instance_id(str(id)) == id
-    for text in (str(id).upper(), f"urn:uuid:{id}", id.hex, f"{{{id.hex}}}", str(id)[:-1], str(id) + "0", " " + str(id)[1:]):
+    for text in (
+        str(id).upper(),
+        f"urn:uuid:{id}",
+        id.hex,
+        f"{{{id.hex}}}",
+        str(id)[:-1],
+        str(id) + "0",
+        " " + str(id)[1:],
+    ):
         assert instance_id(text) is None

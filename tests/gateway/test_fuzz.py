@@ -71,7 +71,22 @@ METHODS = [
     "notifications/x",
 ]
 WORDS = st.sampled_from(
-    ["find", "count", "ask", "greet", "test://a", "test://b/x", "name", "uri", "arguments", "text", "page", "to", "ref", "_meta"]
+    [
+        "find",
+        "count",
+        "ask",
+        "greet",
+        "test://a",
+        "test://b/x",
+        "name",
+        "uri",
+        "arguments",
+        "text",
+        "page",
+        "to",
+        "ref",
+        "_meta",
+    ]
 )
 META = st.fixed_dictionaries(
     {},
@@ -96,7 +111,10 @@ PARAMS = st.fixed_dictionaries(
         "name": WORDS | JSON,
         "uri": WORDS | JSON,
         "arguments": st.dictionaries(WORDS, JSON, max_size=4) | JSON,
-        "ref": st.fixed_dictionaries({"type": st.sampled_from(["ref/prompt", "ref/resource"]), "name": WORDS, "uri": WORDS}) | JSON,
+        "ref": st.fixed_dictionaries(
+            {"type": st.sampled_from(["ref/prompt", "ref/resource"]), "name": WORDS, "uri": WORDS}
+        )
+        | JSON,
         "argument": st.fixed_dictionaries({"name": WORDS, "value": TEXT}) | JSON,
         "context": JSON,
         "cursor": JSON,
@@ -151,19 +169,19 @@ def check(door, answer):
         assert answer.status == 202
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(body=BODY)
 def test_no_body_breaks_the_endpoint(door, body):
     check(door, door.send(body))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(body=BODY, headers=HEADERS)
 def test_no_header_breaks_the_endpoint(door, body, headers):
     check(door, door.send(body, **headers))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(
     method=st.sampled_from(METHODS),
     params=PARAMS.filter(lambda params: "_meta" not in params),
@@ -173,6 +191,24 @@ def test_no_parameter_of_a_modern_request_breaks_the_endpoint(door, method, para
     named = params.get("name") if method != "resources/read" else params.get("uri")
     named = named if isinstance(named, str) else "x"
     check(door, door.modern(method, params, meta=meta, mcp_name=named, mcp_param_page="1"))
+
+
+ARGUMENTS = st.fixed_dictionaries(
+    {}, optional={"text": TEXT | JSON, "page": st.integers() | JSON, "to": JSON, "more": JSON}
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    name=st.sampled_from(["find", "count", "ask"]),
+    arguments=ARGUMENTS | JSON,
+    version=st.sampled_from([None, *LEGACY]),
+    meta=META,
+)
+def test_no_argument_breaks_a_tool(door, name, arguments, version, meta):
+    params = {"name": name, "arguments": arguments, "_meta": meta}
+    version = LEGACY[0] if VERSION in meta and version is None else version
+    check(door, door.ask("tools/call", params, version=version))
 
 
 def test_a_call_may_be_as_odd_as_it_likes_and_the_next_one_is_answered(door):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mcpweb import jsonrpc
+from mcpweb import clock, jsonrpc
 from mcpweb.gateway.revisions import CAPABILITIES, CLIENT_INFO, LEGACY, MODERN, SERVER_INFO, VERSION
 from mcpweb.plugin_api import Api, tool
 from tests.gateway.door import Door
@@ -46,7 +46,9 @@ def test_initialize_without_a_version_is_an_error_in_an_answer_that_arrived(door
 
 
 def test_the_client_that_initializes_is_recorded(door):
-    door.ask("initialize", {"protocolVersion": "2025-06-18", "clientInfo": {"name": "Zed", "version": "1"}}, version=None)
+    door.ask(
+        "initialize", {"protocolVersion": "2025-06-18", "clientInfo": {"name": "Zed", "version": "1"}}, version=None
+    )
 
     assert door.records[0].client == "Zed 1"
 
@@ -97,6 +99,15 @@ def test_a_response_is_taken_where_clients_may_send_one(door):
     assert door.send(response, mcp_protocol_version=MODERN).error["code"] == jsonrpc.INVALID_REQUEST
 
 
+def test_it_is_on_record_which_tools_a_service_offers(door, caplog):
+    caplog.set_level("INFO")
+    for _ in range(3):
+        door.ask("tools/list")
+
+    [line] = [record for record in caplog.records if record.message == "service offered"]
+    assert line.service == "figma" and len(line.tools_sha256) == 64
+
+
 def test_ids_come_back_in_their_own_type(door):
     for id in (0, -1, 2**53, "", "1", "server-discover-probe-1", "é"):
         assert door.ask("ping", id=id).json["id"] == id
@@ -120,12 +131,39 @@ def test_a_batch_is_answered_message_by_message(door):
         assert (bad["id"], bad["error"]["code"]) == (None, jsonrpc.INVALID_REQUEST)
         assert (initialize["id"], initialize["error"]["code"]) == (2, jsonrpc.INVALID_REQUEST)
         assert "octocat" in call["result"]["content"][0]["text"]
-    assert [record.method for record in door.records[:5]] == ["ping", "notifications/initialized", "", "initialize", "tools/call"]
+    assert [record.method for record in door.records[:5]] == [
+        "ping",
+        "notifications/initialized",
+        "",
+        "initialize",
+        "tools/call",
+    ]
     assert [record.outcome for record in door.records[:5]] == ["ok", "ok", "rejected", "rejected", "ok"]
 
 
+def test_a_batch_that_takes_too_long_is_not_carried_on(door, monkeypatch):
+    now = [0.0]
+
+    @tool("Slow", read_only=True)
+    def slow(api: Api) -> str:
+        """Take twenty seconds."""
+        now[0] += 20
+        return "done"
+
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    door = Door.to(slow)
+    call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "slow"}}
+
+    answers = door.send([{**call, "id": id} for id in range(4)]).json
+
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, None, jsonrpc.BUSY, jsonrpc.BUSY]
+    assert [answer["id"] for answer in answers] == [0, 1, 2, 3]
+
+
 def test_a_batch_that_wants_no_answer_gets_none(door):
-    answer = door.send([{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 1, "result": {}}])
+    answer = door.send(
+        [{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 1, "result": {}}]
+    )
 
     assert (answer.status, answer.body) == (202, b"")
 
@@ -165,7 +203,16 @@ def test_lists_carry_caching_hints_and_calls_do_not(door):
 
 
 @pytest.mark.parametrize(
-    "method", ["initialize", "ping", "logging/setLevel", "resources/subscribe", "prompts/list", "subscriptions/listen", "nonsense"]
+    "method",
+    [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "prompts/list",
+        "subscriptions/listen",
+        "nonsense",
+    ],
 )
 def test_methods_that_do_not_exist_are_404_with_an_error_that_tells_why(door, method):
     answer = door.modern(method)
@@ -207,6 +254,7 @@ def test_an_incomplete_envelope_is_refused(door, meta):
         {"mcp_name": "Reach"},
         {"mcp_name": "=?base64?cmVhY2g?="},
         {"mcp_name": "=?base64?////?="},
+        {"mcp_name": "=?base64?cmVhY2h=?="},
         {"mcp_name": "=?BASE64?cmVhY2g=?="},
         {"mcp_name": "=?base64?="},
         {"mcp_name": "reach\x01"},

@@ -90,7 +90,9 @@ def test_a_state_that_was_changed_is_refused(door, change):
 def test_a_state_is_good_for_its_own_parameters_only(door):
     state = ask(door, what="one").result["requestState"]
 
-    assert ask(door, what="all", inputResponses={"sure": {}}, requestState=state).error["code"] == jsonrpc.INVALID_PARAMS
+    assert (
+        ask(door, what="all", inputResponses={"sure": {}}, requestState=state).error["code"] == jsonrpc.INVALID_PARAMS
+    )
 
 
 def test_a_state_is_good_for_its_own_instance_only(door):

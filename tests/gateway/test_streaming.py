@@ -74,7 +74,11 @@ def test_progress_is_sent_to_who_gave_a_token_and_grows(door):
         {"progressToken": "p", "progress": 0, "total": 2, "message": "begun"},
         {"progressToken": "p", "progress": 2, "total": 2},
     ]
-    assert (last["id"], last["result"]["content"][0]["text"], last["result"]["resultType"]) == (1, "counted", "complete")
+    assert (last["id"], last["result"]["content"][0]["text"], last["result"]["resultType"]) == (
+        1,
+        "counted",
+        "complete",
+    )
     assert answer.headers["X-Accel-Buffering"] == "no"
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Content-Length" not in answer.headers
