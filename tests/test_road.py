@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from mcp.client import Client
@@ -24,6 +26,10 @@ from tests.spec_server import TOKENS, SpecServer
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
+GITHUB_PORT = 8101
+
+# Both installations listen on the services' own ports, so they can not run at the same time.
+pytestmark = pytest.mark.xdist_group("service ports")
 
 
 @dataclass
@@ -33,14 +39,13 @@ class Installation:
     url: str
     setup_link: str
     home: Path
-    github_port: int
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path, github: SpecServer) -> Iterator[Installation]:
     """`mcpweb up` in an empty home, with GitHub's double in GitHub's place."""
-    port, github_port, figma_port = _free_ports(3)
-    ports = tmp_path / "ports.toml"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")} | {
         "MCPWEB_HOME": str(tmp_path / "home"),
         "MCPWEB_BIND": f"127.0.0.1:{port}",
@@ -57,7 +62,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path, github: SpecSer
             url = re.search(r"is ready: (\S+)", said)
             link = re.search(r"First administrator\s+(\S+)", said)
             assert url and link, said
-            yield Installation(url[1], link[1], tmp_path / "home", 8101)
+            yield Installation(url[1], link[1], tmp_path / "home")
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0, (tmp_path / "said").read_text()
@@ -91,7 +96,7 @@ def test_from_an_empty_home_to_a_logged_call_of_an_mcp_client(installation: Inst
         tools, result = asyncio.run(_call(endpoint[0], token[0], mode))
         assert {"get_me", "list_issues"} <= tools
         assert json.loads(result.content[0].text)["login"] == "octocat"
-    own_port = f"http://127.0.0.1:{installation.github_port}/{endpoint[0].rpartition('/')[2]}/mcp"
+    own_port = f"http://127.0.0.1:{GITHUB_PORT}/{endpoint[0].rpartition('/')[2]}/mcp"
     tools, _ = asyncio.run(_call(own_port, token[0], "2026-07-28"))
     assert "get_me" in tools
 
@@ -103,16 +108,31 @@ def test_from_an_empty_home_to_a_logged_call_of_an_mcp_client(installation: Inst
     logged = _lines(installation.home, "logs/users/*/*/access-*.jsonl")
     calls = [line for line in logged if line.get("tool") == "get_me"]
     assert len(calls) == 3 and all(line["outcome"] == "ok" for line in calls)
-    assert [line["message"] for line in _lines(installation.home, "logs/system/audit-*.jsonl")].count("instance.create") == 1
+    audited = [line["message"] for line in _lines(installation.home, "logs/system/audit-*.jsonl")]
+    assert audited.count("instance.create") == 1
+    assert _two_on_one_connection(installation.url, "/sign-in") == [413, 200], "the rest of a body is read past"
+
     secrets = (token[0], TOKENS["github"]["good"])
     for path in installation.home.rglob("*"):
         if path.is_file():
             assert not [secret for secret in secrets if secret.encode() in path.read_bytes()], path
 
 
+def _two_on_one_connection(url: str, path: str) -> list[int]:
+    """The statuses of a body that is too large, and of the next request on the same connection."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    statuses = []
+    for method, target, body in (("POST", path, b"x" * 3_000_000), ("GET", "/healthz", None)):
+        connection.request(method, target, body, {"Content-Type": "application/x-www-form-urlencoded"} if body else {})
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    return statuses
+
+
 async def _call(url: str, token: str, mode: Any) -> tuple[set[str], Any]:
-    http = create_mcp_http_client(headers={"Authorization": f"Bearer {token}"})
-    async with http, Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+    wire = create_mcp_http_client(headers={"Authorization": f"Bearer {token}"})
+    async with wire, Client(streamable_http_client(url, http_client=wire), mode=mode) as client:
         listed = await client.list_tools()
         return {tool.name for tool in listed.tools}, await client.call_tool("get_me", {})
 
@@ -134,14 +154,6 @@ def _block(process: subprocess.Popen[bytes], said: Path) -> str | None:
 
 def _lines(home: Path, pattern: str) -> list[dict[str, Any]]:
     return [json.loads(line) for path in home.glob(pattern) for line in path.read_text().splitlines()]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _new_database(url: str) -> str:

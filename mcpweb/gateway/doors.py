@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from mcpweb.gateway.entrance import drain
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -35,7 +37,9 @@ class Doors:
         if service is None:
             if path.startswith(_PREFIX):
                 return self._endpoint(environ, start_response, instance_id(path[len(_PREFIX) :]), None)
-            return self._pages(environ, start_response)
+            answer = self._pages(environ, start_response)
+            drain(environ)
+            return answer
         if path.endswith(_SUFFIX):
             return self._endpoint(environ, start_response, instance_id(path[1 : -len(_SUFFIX)]), service)
         return _nothing(start_response)

@@ -94,7 +94,7 @@ def read_body(environ: Mapping[str, Any]) -> bytes:
 
 
 def drain(environ: Mapping[str, Any]) -> None:
-    """Read past the body of a refused request, to its end, so that the next on the connection is found.
+    """Read past what is left of a request's body, so that the next request on the connection is found.
 
     HTTP would allow to answer first, but then gunicorn 25.3 reads past the body itself, takes a part of the next
     request with it, and waits in vain for that to arrive.

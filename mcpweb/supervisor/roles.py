@@ -74,7 +74,8 @@ def app_roles(ready: Question, needs: tuple[str, ...]) -> list[Role]:
         Role(
             name="web",
             title="The web server",
-            command=[*gunicorn, "mcpweb.wsgi:application"],
+            # Whoever stops everything is waiting; browsers that only keep a connection open would make that long.
+            command=[*gunicorn, "--graceful-timeout", "3", "mcpweb.wsgi:application"],
             needs=needs,
             question=ready,
         ),
