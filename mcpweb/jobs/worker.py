@@ -31,7 +31,8 @@ class _Worker(Worker):
 
     def main_work_horse(self, job: Any, queue: Any) -> None:
         # RQ gives it a process group of its own, so nothing else would end it with a worker that is killed.
-        die_with_parent(self.pid)
+        if self.pid is not None:
+            die_with_parent(self.pid)
         super().main_work_horse(job, queue)
 
 

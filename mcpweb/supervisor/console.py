@@ -5,31 +5,22 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-_notable = re.compile(
-    r"\b(WARNING|ERROR|CRITICAL|FATAL)\b"
-    r'|"level": ?"(warning|error|critical)"'
-    r"|^Traceback "
-    r"|^\d+:\w \d+ \w+ \d+ [\d:.]+ # "  # Redis marks warnings with a hash sign
+_informational = re.compile(
+    r"\b(INFO|DEBUG)\b"
+    r"|^\d+:\w \d+ \w+ \d+ [\d:.]+ [*.-] "  # Redis marks its levels; the missing one, #, is a warning
+    r"|^\d+:signal-handler "
 )
-# Redis marks these as warnings too. The first comes at every start on most machines, and matters to servers with much
-# more data than our queues; the others come at every end.
-_noise = re.compile(r"overcommit|User requested shutdown|bye bye")
+# Redis 7 and Valkey mark these as warnings, too. The last is said at every start on most machines, and matters to
+# servers with much more data than our queues.
+_noise = re.compile(
+    r" # (oO0O|\w+ version=|Configuration loaded|Server initialized|User requested shutdown|\w+ is now ready to exit"
+    r"|WARNING Memory overcommit)"
+)
 
 
-class LogFilter:
-    """Picks the lines of one program's log that a person should see: warnings, errors and whole tracebacks."""
-
-    def __init__(self) -> None:
-        self._in_traceback = False
-
-    def is_notable(self, line: str) -> bool:
-        """Whether to show this line; to be asked about every line in turn."""
-        if self._in_traceback:
-            # The first line that is not indented names the error; it is the last one.
-            self._in_traceback = line.startswith((" ", "\t")) or not line
-            return True
-        self._in_traceback = line.startswith("Traceback ")
-        return bool(_notable.search(line)) and not _noise.search(line)
+def is_notable(line: str) -> bool:
+    """Whether a person should see this line. The programs log to files, so what they print is rarely good news."""
+    return not (_informational.search(line) or _noise.search(line) or not line.strip())
 
 
 def say(sentence: str) -> None:

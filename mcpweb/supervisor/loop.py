@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from mcpweb.supervisor.child import Child, LinePipe
-from mcpweb.supervisor.console import LogFilter, say, show_line
+from mcpweb.supervisor.console import is_notable, say, show_line
 from mcpweb.supervisor.probe import Probe
 from mcpweb.supervisor.roles import Role, Running
 from mcpweb.supervisor.signals import Signals
@@ -20,6 +20,7 @@ BACK_OFF_S = (0.1, 0.5, 1.0, 2.0)
 SLOW_RETRY_S = 30.0
 SLOW_START_S = 15.0
 GRACE_S = 8.0
+NOT_STARTED = 127  # the exit code that a shell gives then
 
 
 class RoleFailed(Exception):
@@ -73,15 +74,19 @@ class Loop:
                 self._start(one)
 
     def _start(self, one: Running) -> None:
-        lines = LogFilter()
-
         def log(line: str) -> None:
             one.last_words.append(line)
-            if self._is_verbose or lines.is_notable(line):
+            if self._is_verbose or is_notable(line):
                 show_line(one.role.name, line)
 
         one.last_words.clear()
-        one.child = Child(one.role.command, self._environ, log, one.answer.append if one.role.runs_once else None)
+        one.lifetime_s = 0.0
+        try:
+            one.child = Child(one.role.command, self._environ, log, one.answer.append if one.role.runs_once else None)
+        except OSError as error:
+            log(f"{one.role.command[0]} can not be started: {error.strerror}")
+            self._decide(one, code=NOT_STARTED)
+            return
         for pipe in one.child.pipes:
             self._selector.register(pipe.descriptor, selectors.EVENT_READ, partial(self._read, pipe))
         if one.role.question:

@@ -33,11 +33,14 @@ class Options:
 def supervise(options: Options) -> int:
     """Run everything until a signal ends it. Gives the exit code: 0 when asked to stop, 1 after a failure."""
     home = options.home.resolve()
+    os.umask(0o077)  # whatever anyone of us writes is for this user alone
     try:
         with own_home(home) as note, _redis(home, options.has_redis) as (redis, redis_environ):
             port = free_port(*options.bind, say)
             bind = f"{_bracketed(options.bind[0])}:{port}"
             url = options.public_url or f"http://{bind}"
+            if options.public_url and port != options.bind[1]:
+                say(f"MCPWEB_PUBLIC_URL still says {url}.")
             note(url)
             roles = [*redis, *app_roles(web_question((options.bind[0], port), url), tuple(one.name for one in redis))]
             roles = [replace(role, command=options.commands.get(role.name, role.command)) for role in roles]
@@ -60,7 +63,7 @@ def _redis(home: Path, has_redis: bool) -> Iterator[tuple[list[Role], dict[str, 
     if has_redis:
         yield [], {}
         return
-    server, socket = embedded_redis.find_server(), embedded_redis.socket_path(home / "run")
+    server, socket = embedded_redis.claim_data(home / "redis"), embedded_redis.socket_path(home / "run")
     try:
         command = embedded_redis.command(server, home / "redis", socket)
         yield [redis_role(command, str(socket))], {"MCPWEB_REDIS_URL": embedded_redis.url(socket)}
