@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, event, func, select
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, event, func, select, text
 from sqlalchemy.orm import DeclarativeBase
 
 from mcpweb import clock
@@ -88,6 +88,16 @@ def after_commit(callback: Callable[[], None]) -> None:
     if callbacks is None:
         raise RuntimeError("after_commit() needs an open transaction")
     callbacks.append(callback)
+
+
+def take_turns(subject: str) -> None:
+    """Wait until no other open transaction has called this for the same subject; the turn ends with the transaction.
+
+    For what must look before it writes, and where a claiming UPDATE has no row yet to claim. SQLite lets only one
+    transaction write anyway.
+    """
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:subject, 0))"), {"subject": subject})
 
 
 def now() -> datetime:

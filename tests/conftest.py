@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -26,9 +28,10 @@ from mcpweb.extensions import limiter
 from mcpweb.instances import creation, registration
 from mcpweb.instances.house import House, house
 from mcpweb.instances.models import Instance
+from mcpweb.logs import audit, events
 from mcpweb.web.current import settings as current_settings
 from tests.form_client import FormClient, InProcess
-from tests.mail_server import MailServer
+from tests.mail_server import Mail, MailServer
 from tests.spec_server import TOKENS, SpecServer
 from tests.waiting import until
 
@@ -88,28 +91,32 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def settings(
+def environ(
     database_url: str,
     redis_url: str,
     mail_server: MailServer,
     github: SpecServer,
     figma: SpecServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Settings:
+) -> dict[str, str]:
     """What an operator would set."""
-    return config.load(
-        {
-            "MCPWEB_HOME": str(tmp_path_factory.mktemp("home")),
-            "MCPWEB_PUBLIC_URL": URL,
-            "MCPWEB_DATABASE_URL": database_url,
-            "MCPWEB_REDIS_URL": redis_url,
-            "MCPWEB_MAIL_SERVER": mail_server.host,
-            "MCPWEB_MAIL_PORT": str(mail_server.port),
-            "MCPWEB_MAIL_SECURITY": "none",
-            "MCPWEB_GITHUB_BASE_URL": github.url,
-            "MCPWEB_FIGMA_BASE_URL": figma.url,
-        }
-    )
+    return {
+        "MCPWEB_HOME": str(tmp_path_factory.mktemp("home")),
+        "MCPWEB_PUBLIC_URL": URL,
+        "MCPWEB_DATABASE_URL": database_url,
+        "MCPWEB_REDIS_URL": redis_url,
+        "MCPWEB_MAIL_SERVER": mail_server.host,
+        "MCPWEB_MAIL_PORT": str(mail_server.port),
+        "MCPWEB_MAIL_SECURITY": "none",
+        "MCPWEB_GITHUB_BASE_URL": github.url,
+        "MCPWEB_FIGMA_BASE_URL": figma.url,
+    }
+
+
+@pytest.fixture(scope="session")
+def settings(environ: dict[str, str]) -> Settings:
+    """The settings that come of it."""
+    return config.load(environ)
 
 
 @pytest.fixture(scope="session")
@@ -147,18 +154,58 @@ def empty(app: Flask) -> None:
 
 
 @pytest.fixture
-def run_jobs(app: Flask, settings: Settings) -> Callable[[], None]:
+def process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `create_app` sets for the whole process is as before when the test is over."""
+    for module, name in ((queue, "_queue"), (queue, "_app_context"), (events, "_files"), (audit, "_key")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers)
+    limits = dict(vars(limiter))
+    yield
+    vars(limiter).update(limits)
+
+
+@pytest.fixture
+def other_app(app: Flask, settings: Settings, process_state: None) -> Callable[..., Flask]:
+    """Puts the application together anew on the same data, with some settings changed."""
+    return lambda **changed: create_app(replace(settings, **changed))
+
+
+class _QuickWorker(SimpleWorker):  # type: ignore[misc]
+    """RQ's worker without its channel for commands, whose thread takes a second to end."""
+
+    def subscribe(self) -> None:
+        """Nobody commands it."""
+
+
+@pytest.fixture
+def run_jobs(app: Flask, settings: Settings) -> Callable[..., None]:
     """Does what is on the queue, as a worker would."""
 
-    def run() -> None:
+    def run(on: Flask = app) -> None:
         connection = queue.connect(settings.redis_url)
-        worker = SimpleWorker(
+        worker = _QuickWorker(
             [queue.open_queue(connection)], connection=connection, job_class=queue.ListedJob, serializer="json"
         )
-        with app.app_context():
-            worker.work(burst=True, logging_level="ERROR")
+        with on.app_context():
+            worker.work(burst=True, logging_level="CRITICAL")
 
     return run
+
+
+@pytest.fixture
+def mailed(run_jobs: Callable[..., None], mail_server: MailServer) -> Callable[..., Mail]:
+    """Asks for a sign-in link in a browser, has it mailed, and gives back the mail."""
+
+    def ask(browser: FormClient, email: str = "alice@example.com", next_path: str = "") -> Mail:
+        before = len(mail_server.mails)
+        page = browser.get("/sign-in" + (f"?next={quote(next_path, safe='')}" if next_path else ""))
+        page = browser.submit(page.form("/sign-in"), email=email)
+        assert page.path == "/sign-in/sent", page.text
+        run_jobs()
+        assert len(mail_server.mails) == before + 1, "no mail came"
+        return mail_server.mails[-1]
+
+    return ask
 
 
 @pytest.fixture

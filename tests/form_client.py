@@ -95,7 +95,9 @@ class _Reader(HTMLParser):
 class Transport(Protocol):
     """Sends one request without following redirects: (status, headers, text)."""
 
-    def send(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> tuple[int, Any, str]: ...
+    def send(
+        self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]
+    ) -> tuple[int, Any, str]: ...
 
 
 class InProcess:
@@ -108,12 +110,21 @@ class InProcess:
         kept: dict[str, list[str]] = {}
         for name, value in data:
             kept.setdefault(name, []).append(value)
-        body = kept if method == "POST" else None
+        answer = self.raw(url, method=method, data=kept if method == "POST" else None, headers=headers)
+        return answer.status_code, answer.headers, answer.get_data(as_text=True)
+
+    def raw(self, url: str, **request: Any) -> Any:
+        """One request as werkzeug's test client takes it: any method, body, content type and source address."""
         if has_app_context():
             db.session.rollback()  # what the test has read so far is read anew afterwards
         # A context of its own: inside the test's, the request would share the test's database session.
-        answer = Context().run(self.client.open, url, method=method, data=body, headers=headers)
-        return answer.status_code, answer.headers, answer.get_data(as_text=True)
+        return Context().run(self.client.open, url, **request)
+
+    def twin(self) -> InProcess:
+        """The same cookies in another client: a second tab, another thread, or a thief's browser."""
+        other = InProcess(self.client.application)
+        other.client._cookies = dict(self.client._cookies or {})
+        return other
 
 
 class OverHttp:
@@ -147,23 +158,46 @@ class FormClient:
         return self._go("POST", url, list((data or {}).items()), headers)
 
     def submit(self, form: Form, button: str = "", **values: str) -> Page:
-        """Fill a form of the page in view and send it; `_` in a name stands for `-`."""
+        """Fill a form of the page in view and send it as browsers do; `_` in a name stands for `-`."""
         assert self.page
-        names = {name for name, _ in form.fields}
-        filled = {name if name in names else name.replace("_", "-"): value for name, value in values.items()}
-        data = [(name, value) for name, value in form.fields if name not in filled] + list(filled.items())
-        data += [pair for pair in form.buttons if pair[0] == button]
-        return self._go(form.method, urljoin(self.page.url, form.action or self.page.url), data, {})
+        data = filled(form, **values) + [pair for pair in form.buttons if pair[0] == button]
+        here = urlsplit(self.page.url)
+        headers = {"Referer": self.page.url, "Sec-Fetch-Site": "same-origin"}
+        if form.method == "POST":
+            headers["Origin"] = f"{here.scheme}://{here.netloc}"
+        return self._go(form.method, urljoin(self.page.url, form.action or self.page.url), data, headers)
+
+    def open(self, method: str, url: str, data: dict[str, str] | None = None, **headers: str) -> Page:
+        """One request by itself: any method, no redirect followed, and the page in view stays."""
+        return self._once(method, urljoin(self.base_url, url), list((data or {}).items()), headers)
+
+    def twin(self) -> FormClient:
+        """The same browser once more, with a copy of its cookies; in process only."""
+        assert isinstance(self.transport, InProcess)
+        other = FormClient(self.transport.twin(), self.base_url, self.headers["User-Agent"])
+        other.page = self.page
+        return other
 
     def _go(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> Page:
         url = urljoin(self.base_url, url)
         for _ in range(6):
-            status, answer_headers, text = self.transport.send(method, url, data, {**self.headers, **headers})
-            if status not in (301, 302, 303, 307, 308):
-                reader = _Reader()
-                if "html" in answer_headers.get("Content-Type", ""):
-                    reader.feed(text)
-                self.page = Page(url, status, answer_headers, text, reader.forms, reader.links)
-                return self.page
-            url, method, data = urljoin(url, answer_headers["Location"]), "GET", []
+            page = self._once(method, url, data, headers)
+            if page.status not in (301, 302, 303, 307, 308):
+                self.page = page
+                return page
+            url, method, data = urljoin(url, page.headers["Location"]), "GET", []
         raise AssertionError(f"{url} redirects for ever")
+
+    def _once(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> Page:
+        status, answer_headers, text = self.transport.send(method, url, data, {**self.headers, **headers})
+        reader = _Reader()
+        if "html" in answer_headers.get("Content-Type", ""):
+            reader.feed(text)
+        return Page(url, status, answer_headers, text, reader.forms, reader.links)
+
+
+def filled(form: Form, **values: str) -> list[tuple[str, str]]:
+    """What the form sends with these values in place of its own; `_` in a name stands for `-`."""
+    names = {name for name, _ in form.fields}
+    given = {name if name in names else name.replace("_", "-"): value for name, value in values.items()}
+    return [(name, value) for name, value in form.fields if name not in given] + list(given.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 import socket
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -28,6 +29,20 @@ class Mail:
         body = self.message.get_body((kind,))
         assert body is not None
         return str(body.get_content())
+
+    @property
+    def link(self) -> str:
+        """The path of the sign-in link in it."""
+        found = re.search(r"^https?://[^/\s]+(/sign-in/\S+)\s*$", self.part("plain"), re.MULTILINE)
+        assert found, self.part("plain")
+        return found[1]
+
+    @property
+    def code(self) -> str:
+        """The code to type."""
+        found = re.search(r"^([A-Z0-9]{4}-[A-Z0-9]{4})\s*$", self.part("plain"), re.MULTILINE)
+        assert found, self.part("plain")
+        return found[1]
 
 
 class MailServer:

@@ -6,6 +6,8 @@ from email.utils import parseaddr
 
 from mcpweb.errors import InvalidInput
 
+_MAX_TYPED = 320
+"""RFC 3696, erratum 1690: 64 characters, @ and 255. More is not even looked at: IDNA takes its time."""
 _FORBIDDEN = set(' ,;:<>()[]\\"')
 
 
@@ -18,6 +20,8 @@ def normalise(text: str) -> str:
     address = text.strip()
     local, _, domain = address.rpartition("@")
     try:
+        if len(address) > _MAX_TYPED:
+            raise UnicodeError
         address = f"{local}@{domain.encode('idna').decode('ascii')}".lower()
     except UnicodeError:
         raise InvalidInput("This is not an e-mail address. It looks like name@example.com.") from None

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import select, update
 
+from mcpweb.accounts import addresses
 from mcpweb.accounts.models import Purpose, Role, User, UserToken
 from mcpweb.config import Settings
 from mcpweb.crypto import derive, hash_secret
-from mcpweb.database import db, now, transaction
+from mcpweb.database import db, now, take_turns, transaction
 from mcpweb.errors import AppError
 
 LINK_LIFE = timedelta(minutes=10)
@@ -51,15 +52,15 @@ class Links:
         """The text that stands in the URL for a random token."""
         return str(URLSafeSerializer(self.key, salt=purpose).dumps(raw))
 
-    def read(self, text: str) -> str:
-        """The random token behind the text of a URL, whatever its purpose.
+    def read(self, text: str) -> tuple[Purpose, str]:
+        """The purpose and the random token behind the text of a URL.
 
         Raises:
             LinkRefused: nothing of ours, or changed on the way.
         """
         for purpose in Purpose:
             try:
-                return str(URLSafeSerializer(self.key, salt=purpose).loads(text))
+                return purpose, str(URLSafeSerializer(self.key, salt=purpose).loads(text))
             except BadSignature:
                 continue
         raise LinkRefused("unknown")
@@ -88,6 +89,7 @@ def mint(token_id: int, links: Links) -> tuple[str, str] | None:
 def direct_link(email: str, role: Role, links: Links) -> str:
     """A link that is printed instead of mailed; an empty address makes the set-up link of the first administrator."""
     with transaction():
+        take_turns(turn_of(email))
         moment = now()
         if email:
             supersede(email, moment)
@@ -114,8 +116,10 @@ def look_up(text: str, links: Links) -> UserToken:
     Raises:
         LinkRefused: with the reason.
     """
-    raw = links.read(text)
-    token = db.session.scalar(select(UserToken).where(UserToken.token_hash == hash_secret(raw)))
+    purpose, raw = links.read(text)
+    token = db.session.scalar(
+        select(UserToken).where(UserToken.token_hash == hash_secret(raw), UserToken.purpose == purpose)
+    )
     if token is None:
         raise LinkRefused("unknown")
     if reason := closed(token, now()):
@@ -185,6 +189,11 @@ def closed(token: UserToken, moment: datetime) -> Reason | None:
     if token.superseded_at is not None:
         return "superseded"
     return "expired" if token.expires_at <= moment else None
+
+
+def turn_of(email: str) -> str:
+    """The subject to take turns on by whatever looks at the links of an address and then changes them."""
+    return f"sign-in links of {addresses.counting_key(email)}"
 
 
 def supersede(email: str, moment: datetime) -> None:

@@ -33,7 +33,7 @@ def ask() -> ResponseReturnValue:
     """The form that asks for an address."""
     if current_user.is_authenticated:
         return redirect(local_path(request.args.get("next", "")), code=303)
-    form = EmailForm(data={"next": request.args.get("next", "")})
+    form = EmailForm(data={"next": local_path(request.args.get("next", ""))})
     return render_template("sign_in/ask.html", form=form)
 
 
@@ -124,7 +124,7 @@ def use(token: str) -> ResponseReturnValue:
 @bp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     """End this session, on the server first."""
-    sessions.end_current(current_user)
+    sessions.end_by_key(current_user.session_key)
     logout_user()
     session.clear()
     response = redirect(url_for(".ask"), code=303)
@@ -150,7 +150,7 @@ def account() -> ResponseReturnValue:
     return render_template("account.html", user=current_user, sessions=rows, nav="account")
 
 
-@bp.post("/account/sessions/<int:session_id>/revoke")
+@bp.post("/account/sessions/<int(max=2147483647):session_id>/revoke")
 def revoke_session(session_id: int) -> ResponseReturnValue:
     """End one of my sessions."""
     sessions.end(current_user, session_id)
@@ -168,6 +168,8 @@ def revoke_all_sessions() -> ResponseReturnValue:
 
 
 def _enter(token: UserToken, email: str = "") -> ResponseReturnValue:
+    # Noted before: of one who signs in again, the object is the same, and then carries the new session's key.
+    before = current_user.session_key if current_user.is_authenticated else ""
     try:
         user = sign_in.use(
             token, email=email, ip=request.remote_addr or "", agent=request.user_agent.string, settings=settings()
@@ -175,8 +177,8 @@ def _enter(token: UserToken, email: str = "") -> ResponseReturnValue:
     except LinkRefused as refused:
         _note(refused)
         return _refused(refused)
-    if current_user.is_authenticated:
-        sessions.end_current(current_user)
+    if before:
+        sessions.end_by_key(before)
     session.clear()  # a new session id and a new form token: nothing set before signing in lives on
     session.permanent = True
     login_user(user)

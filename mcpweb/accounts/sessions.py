@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from mcpweb.accounts import links
 from mcpweb.accounts.models import User, UserSession
 from mcpweb.config import Settings
 from mcpweb.crypto import hash_secret
@@ -71,23 +72,29 @@ def end(user: User, session_id: int) -> None:
         raise NotFound("There is no such session.")
 
 
-def end_current(user: User) -> None:
-    """Sign out: end the session that the user object was loaded through."""
-    _end(UserSession.id_hash == hash_secret(user.session_key))
+def end_by_key(raw: str) -> None:
+    """Sign out: end the session of this random id, as the cookie holds it."""
+    _end(UserSession.id_hash == hash_secret(raw))
 
 
 def end_all(user: User) -> int:
-    """Sign out everywhere; returns how many sessions ended."""
-    return _end(UserSession.user_id == user.id)
+    """Sign out everywhere, and end the sign-in links that are under way; returns how many sessions ended."""
+    with transaction():
+        links.supersede(user.email, now())
+        return _revoke(UserSession.user_id == user.id)
 
 
 def _end(*which: Any) -> int:
     with transaction():
-        ended = db.session.execute(
-            update(UserSession).where(*which, UserSession.revoked_at.is_(None)).values(revoked_at=now())
-        )
-        count: int = ended.rowcount  # type: ignore[attr-defined]
-        after_commit(lambda: events.security("sessions ended", count=count))
+        return _revoke(*which)
+
+
+def _revoke(*which: Any) -> int:
+    ended = db.session.execute(
+        update(UserSession).where(*which, UserSession.revoked_at.is_(None)).values(revoked_at=now())
+    )
+    count: int = ended.rowcount  # type: ignore[attr-defined]
+    after_commit(lambda: events.security("sessions ended", count=count))
     return count
 
 

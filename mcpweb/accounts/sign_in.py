@@ -12,7 +12,7 @@ from mcpweb.accounts.links import LINK_LIFE, LinkRefused
 from mcpweb.accounts.models import Purpose, Role, User, UserToken
 from mcpweb.config import Settings
 from mcpweb.crypto import hash_secret
-from mcpweb.database import after_commit, db, now, transaction
+from mcpweb.database import after_commit, db, now, take_turns, transaction
 from mcpweb.logs import audit, context, events
 from mcpweb.queue import enqueue
 
@@ -28,6 +28,7 @@ def ask(email: str, *, browser: str, next_path: str, ip: str, agent: str) -> Non
     """
     key = addresses.counting_key(email)
     with transaction():
+        take_turns(links.turn_of(email))
         moment = now()
         if _beyond(UserToken.address_key == key, _LIMITS, moment) or _beyond(
             UserToken.requested_ip == ip, _SOURCE_LIMITS, moment
@@ -75,7 +76,11 @@ def use(token: UserToken, *, email: str = "", ip: str, agent: str, settings: Set
     Raises:
         LinkRefused: somebody was quicker, the link has ended, or the user is disabled.
     """
+    address = token.email or email
     with transaction():
+        if token.purpose == Purpose.SET_UP:
+            take_turns("set-up")  # there may be several such links, and one administrator comes of them
+        take_turns(links.turn_of(address))
         moment = now()
         claimed = db.session.execute(
             update(UserToken).where(UserToken.id == token.id, *links.still_open(moment)).values(used_at=moment)
@@ -85,7 +90,6 @@ def use(token: UserToken, *, email: str = "", ip: str, agent: str, settings: Set
             raise LinkRefused(links.closed(token, moment) or "used", token.email)
         if token.purpose == Purpose.SET_UP and links.has_admin():
             raise LinkRefused("used")
-        address = token.email or email
         role = Role.ADMIN if token.purpose == Purpose.SET_UP else Role(token.role)
         user = _user(address, role, moment)
         if not user.is_enabled:

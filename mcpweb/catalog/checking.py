@@ -60,7 +60,8 @@ def check(service: Service, credential: Mapping[str, str], client: Outgoing) -> 
         reply = api.request("GET", call.path)
         body = reply.json()
     except UpstreamError as error:
-        kind, sentence = _REFUSALS[error.kind]
+        # Without a status there was no answer that says anything of the key: cut off, endless, unreadable.
+        kind, sentence = _REFUSALS[error.kind if error.status else "unavailable"]
         raise CheckRefused(kind, sentence.format(title=service.title)) from None
     scopes = _scopes(reply.headers, call.scopes_header)
     wanted = [scope for field in service.manifest.fields for scope in field.scopes]
@@ -73,7 +74,7 @@ def check(service: Service, credential: Mapping[str, str], client: Outgoing) -> 
             needed,
         )
     return Checked(
-        account=str(_dig(body, call.account) or "")[:200],
+        account=_printable(str(_dig(body, call.account) or ""))[:200],
         scopes=scopes,
         missing=tuple(scope.name for scope in missing),
         expires_at=_time(reply.headers.get(call.expires_header.lower(), "")),
@@ -101,10 +102,17 @@ def _dig(body: Any, path: str) -> Any:
     return body
 
 
+def _printable(text: str) -> str:
+    """Foreign text for pages and the database, which can not hold every character."""
+    return "".join(letter for letter in text if letter.isprintable())
+
+
 def _time(text: str) -> datetime | None:
     """GitHub writes `2026-12-01 10:00:00 UTC` or `... +0100`; others ISO 8601."""
+    if not re.match(r"2\d{3}-", text):
+        return None
     try:
         at = datetime.fromisoformat(re.sub(r" (UTC|[+-]\d{4})$", lambda zone: zone[1].replace("UTC", "+0000"), text))
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

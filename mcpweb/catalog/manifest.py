@@ -17,8 +17,11 @@ from mcpweb.catalog.refusals import KINDS, Refusal
 from mcpweb.errors import AppError
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
-_URL = {"type": "string", "pattern": "^https?://[^\\s/?#@]+[^\\s]*$"}
+_URL = {"type": "string", "pattern": "^https?://[^\\s/?#@\\\\]+([/?#][^\\s]*)?$"}
 _HEADER = {"type": "string", "pattern": "^[A-Za-z0-9-]+$"}
+_HEADER_VALUE = {"type": "string", "pattern": "^[ -~]{1,500}$"}
+_OURS = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "te", "upgrade")
+"""Headers that the outgoing client sets, and refuses to be given."""
 
 
 def _table(required: str, **properties: Any) -> dict[str, Any]:
@@ -40,7 +43,7 @@ _SCHEMA = _table(
         "items": {"type": "string", "pattern": "^(\\*\\.)?[a-z0-9-]+(\\.[a-z0-9-]+)+$"},
     },
     docs_url=_URL,
-    headers={"type": "object", "minProperties": 1, "propertyNames": _HEADER, "additionalProperties": _TEXT},
+    headers={"type": "object", "minProperties": 1, "propertyNames": _HEADER, "additionalProperties": _HEADER_VALUE},
     credential={
         "type": "array",
         "minItems": 1,
@@ -165,9 +168,9 @@ def read(folder: Path) -> Manifest:
     try:
         raw = path.read_bytes()
         data = tomllib.loads(raw.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problem = next((f"{_key(error)}: {error.message}" for error in _VALIDATOR.iter_errors(data)), None)
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, too deep to be validated
         raise PluginError(f"{path}: can not be read: {error}") from None
-    problem = next((f"{_key(error)}: {error.message}" for error in _VALIDATOR.iter_errors(data)), None)
     if problem := problem or _disagreement(folder, data):
         raise PluginError(f"{path}: {problem}")
     return Manifest(
@@ -175,7 +178,7 @@ def read(folder: Path) -> Manifest:
         digest=hashlib.sha256(raw).hexdigest(),
         hosts=tuple(data["hosts"]),
         fields=tuple(
-            CredentialField(**row | {"scopes": tuple(Scope(**scope) for scope in row.get("scopes", ()))})
+            CredentialField(**row | {"scopes": tuple(_scope(scope) for scope in row.get("scopes", ()))})
             for row in data["credential"]
         ),
         checks=tuple(Check(**row) for row in data["check"]),
@@ -184,6 +187,10 @@ def read(folder: Path) -> Manifest:
         reset_header=data.get("rate_limit", {}).get("reset"),
         **{key: data[key] for key in ("name", "title", "summary", "category", "logo", "port", "base_url", "headers")},
     )
+
+
+def _scope(row: Mapping[str, Any]) -> Scope:
+    return Scope(**{**row, "implied_by": tuple(row.get("implied_by", ()))})
 
 
 def _key(error: jsonschema_rs.ValidationError) -> str:
@@ -202,8 +209,12 @@ def _disagreement(folder: Path, data: Mapping[str, Any]) -> str | None:
     if len(names) < len(data["credential"]):
         return "credential: two fields have the same name"
     for header, template in data["headers"].items():
+        if header.lower() in _OURS:
+            return f"headers.{header}: is set by the program itself"
         if unknown := set(re.findall(r"\{(\w+)\}", template)) - names:
             return f"headers.{header}: names the unknown field {min(unknown)}"
+        if set("{}") & set(re.sub(r"\{\w+\}", "", template)):
+            return f"headers.{header}: has a brace that does not belong to a field's {{name}}"
     patterns = [(f"credential.{i}.pattern", row.get("pattern", "")) for i, row in enumerate(data["credential"])]
     patterns += [(f"check.{i}.when", row.get("when", "")) for i, row in enumerate(data["check"])]
     for key, pattern in patterns:

@@ -144,7 +144,9 @@ class AccessCache:
         # Asking for the token first keeps strangers who guess from having credentials decrypted.
         known = db.session.scalar(
             select(InstanceToken.id).where(
-                InstanceToken.token_hash == token_hash, InstanceToken.instance_id == instance_id
+                InstanceToken.token_hash == token_hash,
+                InstanceToken.instance_id == instance_id,
+                InstanceToken.revoked_at.is_(None),
             )
         )
         instance = db.session.get(Instance, instance_id) if known else None

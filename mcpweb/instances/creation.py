@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
 
 from mcpweb import clock
 from mcpweb.accounts.models import User
 from mcpweb.catalog.checking import Checked
 from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, mint_token
-from mcpweb.database import after_commit, db, transaction
+from mcpweb.database import after_commit, db, take_turns, transaction
 from mcpweb.errors import Conflict, Unavailable
 from mcpweb.instances import credentials
 from mcpweb.instances.models import CredentialState, Instance, InstanceToken, ServiceRow, Status
 from mcpweb.logs import audit, events
+
+_REPEATS = timedelta(minutes=10)
+"""A form that is sent twice is sent twice soon. Later its token is in use, and must not be replaced."""
+
+
+class _SentBefore(Exception):
+    """This form has made its instance already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def create(
     """
     try:
         return _create(owner, service, wish, checked, keyring, most)
-    except IntegrityError:
+    except _SentBefore:
         return _again(owner, wish.creation_key)
 
 
@@ -85,6 +91,9 @@ def _create(
     row, token = new_token("First token", moment)
     instance.tokens = [row]
     with transaction():
+        take_turns(f"instances of user/{owner.id}")
+        if _made(owner, wish.creation_key) is not None:
+            raise _SentBefore
         counted = db.session.execute(
             update(ServiceRow)
             .where(ServiceRow.name == service.name, ServiceRow.is_enabled)
@@ -114,6 +123,9 @@ def _again(owner: User, creation_key: UUID) -> tuple[Instance, str]:
     instance = _made(owner, creation_key)
     if instance is None:
         raise Conflict("This could not be saved. Please try once more.")
+    in_use = Conflict("This form was sent before, and its instance is in use already.")
+    if clock.utcnow() - instance.created_at > _REPEATS:
+        raise in_use
     row, token = new_token("First token", clock.utcnow())
     with transaction():
         replaced = db.session.execute(
@@ -122,7 +134,7 @@ def _again(owner: User, creation_key: UUID) -> tuple[Instance, str]:
             .values(token_hash=row.token_hash, last_four=row.last_four)
         )
         if replaced.rowcount != 1:  # type: ignore[attr-defined]
-            raise Conflict("This form was sent before, and its instance is in use already.")
+            raise in_use
     return instance, token
 
 

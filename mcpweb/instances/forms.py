@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from flask_wtf import FlaskForm
 from wtforms import DateField, Field, HiddenField, PasswordField, RadioField, StringField
-from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.validators import InputRequired, Length, StopValidation, ValidationError
 
 from mcpweb import clock
 from mcpweb.catalog.manifest import Manifest
@@ -16,6 +16,16 @@ from mcpweb.instances import credentials
 
 PRESETS = (1, 7, 30, 90)
 _PREFIX = "credential-"
+
+
+def _only_when_chosen(form: FlaskForm, field: Field) -> None:
+    """The day counts only with the life time "until a day", and then it must be there."""
+    if form.lifetime.data != "custom":
+        field.errors = []
+        raise StopValidation
+    if not any(field.raw_data or ()):
+        field.errors = []
+        raise StopValidation("Choose the last day, as 2026-12-31.")
 
 
 class ConnectForm(FlaskForm):  # type: ignore[misc]
@@ -27,7 +37,7 @@ class ConnectForm(FlaskForm):  # type: ignore[misc]
         validators=[InputRequired("Give it a name."), Length(max=80, message="A name has at most 80 characters.")],
     )
     lifetime = RadioField("Works for", validators=[InputRequired("Choose how long it works.")])
-    custom_day = DateField("Last day", validators=[Optional()])
+    custom_day = DateField("Last day", validators=[_only_when_chosen])
     creation_key = HiddenField(default=lambda: str(uuid4()))
 
     manifest: Manifest
@@ -47,10 +57,8 @@ class ConnectForm(FlaskForm):  # type: ignore[misc]
 
     def validate_custom_day(self, field: Field) -> None:
         """A chosen day lies in the future and within the operator's maximum."""
-        if self.lifetime.data != "custom":
-            return
         if field.data is None:
-            raise ValidationError("Choose the last day, as 2026-12-31.")
+            return  # it could not be read, which has been said
         last = (clock.utcnow() + timedelta(days=self.max_days)).date()
         if not clock.utcnow().date() <= field.data <= last:
             raise ValidationError(f"The last day is between today and {last:%Y-%m-%d}.")

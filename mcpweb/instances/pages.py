@@ -107,15 +107,20 @@ def check_result(check: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _calls(instance: Instance, count: int) -> Sequence[dict[str, Any]]:
     folder = events.files().instance_folder(instance.owner_id, instance.id)
-    return [
-        {
-            "at": datetime.fromisoformat(line["time"]),
-            "tool": line.get("tool"),
-            "method": line.get("method"),
-            "outcome": line.get("outcome"),
-            "duration_ms": line.get("duration_ms"),
-            "client": line.get("client"),
-        }
-        for line in reading.last(folder, "access", count)
-        if "time" in line
-    ]
+    return [call for line in reading.last(folder, "access", count) if (call := _call(line))]
+
+
+def _call(line: dict[str, Any]) -> dict[str, Any] | None:
+    """A line of the access log as the page shows it; None for what the program did not write itself."""
+    try:
+        at = datetime.fromisoformat(line["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    took = line.get("duration_ms")
+    if at.tzinfo is None:
+        return None
+    return {
+        "at": at,
+        "duration_ms": took if isinstance(took, int | float) else None,
+        **{name: str(line.get(name) or "") for name in ("tool", "method", "outcome", "client")},
+    }

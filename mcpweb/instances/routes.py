@@ -76,7 +76,8 @@ def connect(name: str) -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     """My instances."""
     now = clock.utcnow()
-    filters = {name: request.args.get(name, "")[:80] for name in ("q", "service", "state")}
+    # Without NUL, which PostgreSQL takes in no text, not even to look for it.
+    filters = {name: request.args.get(name, "").replace("\0", "")[:80] for name in ("q", "service", "state")}
     if filters["state"] not in ("", *Status):
         filters["state"] = ""
     found = queries.list_owned(

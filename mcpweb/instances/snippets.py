@@ -40,7 +40,7 @@ def clients(name: str, url: str, token: str = PLACEHOLDER) -> list[Client]:
 
     The shapes are those of the clients' own documentation, November 2026.
     """
-    variable = f"{name.upper().replace('-', '_')}_TOKEN"
+    variable = f"MCPWEB_{name.upper().replace('-', '_')}_TOKEN"  # GITHUB_TOKEN by itself would be what gh reads
     bearer = f"Bearer {token}"
     from_env = f"Bearer ${{env:{variable}}}"
     export = Step("Put the token into the environment, where the client is started.", f"export {variable}='{token}'")

@@ -9,15 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from mcpweb import clock
-from mcpweb.database import after_commit, db
+from mcpweb.database import after_commit, db, take_turns
 from mcpweb.logs import context, events
 from mcpweb.logs.models import AuditEvent
-
-_LOCK = 0x6D637077
-"""PostgreSQL advisory lock that orders the writers of the chain (any number that nothing else uses)."""
 
 _key = b""
 
@@ -34,8 +31,7 @@ def record(action: str, *, actor: str, subject: str, **details: Any) -> None:
     `action` is a verb with its object (`instance.create`), `subject` the id of what was changed. Details hold
     no secret.
     """
-    if db.engine.dialect.name == "postgresql":
-        db.session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    take_turns("audit chain")
     last = db.session.execute(
         select(AuditEvent.seq, AuditEvent.digest).order_by(AuditEvent.seq.desc()).limit(1)
     ).one_or_none()

@@ -31,8 +31,8 @@ class JsonHandler(logging.Handler):
         extra = {name: value for name, value in vars(record).items() if name not in _ATTRIBUTES}
         try:
             message = record.getMessage()
-        except (TypeError, ValueError):
-            message = str(record.msg)
+        except Exception:  # what was logged wrongly is a bug of its own; it must not become one of the work at hand
+            message = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         if record.exc_info:
             extra["traceback"] = logging.Formatter().formatException(record.exc_info)
         at = datetime.fromtimestamp(record.created, UTC)

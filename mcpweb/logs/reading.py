@@ -18,7 +18,7 @@ def last(folder: Path, category: str, count: int) -> list[dict[str, Any]]:
         for raw in _backwards(path):
             try:
                 entry = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict):
                 found.append(entry)

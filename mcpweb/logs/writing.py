@@ -59,12 +59,19 @@ class LogFiles:
                 return found[1]
             os.close(self._open.pop(key)[1])
         path = self.root / folder / f"{category}-{day}.jsonl"  # joined only here: paths are slow
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._open[key] = (day, descriptor)
         if len(self._open) > _MAX_OPEN:
             os.close(self._open.popitem(last=False)[1][1])
         return descriptor
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder and what is missing above it, all for us only; `mkdir` would open the ones above to everybody."""
+    if not folder.parent.is_dir():
+        _make_private(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _instance_folder(owner_id: int, instance_id: UUID) -> str:

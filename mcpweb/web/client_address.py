@@ -27,6 +27,8 @@ class ClientAddress:
                 ip = ipaddress.ip_address(address)
             except ValueError:
                 return False
+            if isinstance(ip, ipaddress.IPv6Address):
+                ip = ip.ipv4_mapped or ip  # how a socket for both versions shows an IPv4 peer
             return any(ip in network for network in networks)
 
         self._is_proxy = is_proxy

@@ -8,7 +8,7 @@ from flask import Flask
 
 from mcpweb import clock
 
-_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+_UNITS = ((60, "minute", 60), (3600, "hour", 24), (86400, "day", 1_000_000))
 
 
 def init_app(app: Flask) -> None:
@@ -22,12 +22,12 @@ def init_app(app: Flask) -> None:
 def ago(at: datetime) -> str:
     """`3 minutes ago`, `in 5 days`, `just now`."""
     seconds = (clock.utcnow() - at).total_seconds()
-    for size, unit in _UNITS:
-        count = round(abs(seconds) / size)
-        if count >= 1:
-            words = f"{count} {unit}{'s' if count > 1 else ''}"
-            return f"{words} ago" if seconds > 0 else f"in {words}"
-    return "just now" if seconds >= 0 else "in a moment"
+    # Rounded, so that what was just given 30 days does not end "in 29 days".
+    count, unit = next((count, unit) for size, unit, most in _UNITS if (count := round(abs(seconds) / size)) < most)
+    if count == 0:
+        return "just now" if seconds >= 0 else "in a moment"
+    words = f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
 def utc(at: datetime) -> str:

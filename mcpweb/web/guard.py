@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import Flask, abort, current_app, flash, redirect, request, url_for
+from flask import Flask, Response, abort, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from werkzeug.exceptions import SecurityError
 
 from mcpweb.logs import context, events
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_FORMS = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))
 
 
 def public(view: View) -> View:
@@ -24,8 +26,17 @@ def public(view: View) -> View:
 
 def init_app(app: Flask) -> None:
     """Guard every route of the application, also those that are added later."""
+    app.before_request(_our_name)
     app.before_request(_same_origin)
+    app.before_request(_plain_form)
     app.before_request(_signed_in)
+
+
+def _our_name() -> Response | None:
+    """Nothing of ours is shown under another host's name; no page can even be made there, as it has no addresses."""
+    if isinstance(request.routing_exception, SecurityError):
+        return Response("This server does not go by that name.\n", 400, mimetype="text/plain")
+    return None
 
 
 def _same_origin() -> None:
@@ -39,6 +50,14 @@ def _same_origin() -> None:
         abort(403)
 
 
+def _plain_form() -> None:
+    """Forms of texts are all that pages take: a JSON body or a file would put other types into the forms' fields."""
+    if request.method in _SAFE or not request.endpoint:
+        return
+    if request.files or (request.mimetype and request.mimetype not in _FORMS):
+        abort(415)
+
+
 def _signed_in() -> ResponseReturnValue | None:
     if current_user.is_authenticated:
         context.add_fields(user=current_user.id)
@@ -46,7 +65,7 @@ def _signed_in() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "is_public", False):
         return None
-    if request.method != "GET":
+    if request.method not in _SAFE:
         flash("Your session has ended. Sign in, then try again.", "error")
         return redirect(url_for("accounts.ask"), code=303)
     return redirect(url_for("accounts.ask", next=request.full_path.rstrip("?")), code=303)

@@ -1,0 +1,161 @@
+"""Who may call: remembered for a minute, asked for once, and never wider than the database says."""
+
+from __future__ import annotations
+
+from contextvars import Context
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from mcpweb import clock
+from mcpweb.crypto import mint_token
+from mcpweb.database import db, transaction
+from mcpweb.instances import access as access_module
+from mcpweb.instances.access import AccessCache, Unauthorized
+from mcpweb.instances.house import house
+from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
+from tests.conftest import user
+from tests.parallel import at_once
+from tests.spec_server import TOKENS
+
+
+@pytest.fixture
+def cache(app) -> AccessCache:
+    """A cache that knows nothing yet."""
+    here = house()
+    return AccessCache(here.registry.services, here.keyring, app.app_context)
+
+
+def refused(cache: AccessCache, instance_id: object, token: str) -> bool:
+    try:
+        cache.get(instance_id, token)  # type: ignore[arg-type]
+    except Unauthorized:
+        return True
+    return False
+
+
+def test_the_first_call_asks_the_database_and_the_next_does_not(cache, make_instance):
+    instance, token = make_instance(label="Work")
+
+    first, was_there = cache.get(instance.id, token)
+    again, is_there = cache.get(instance.id, token)
+
+    assert (was_there, is_there) == (False, True)
+    assert first is again
+    assert (first.label, first.service.name) == ("Work", "github")
+    assert first.credential == {"token": TOKENS["github"]["good"]}
+    assert (cache.stats.hits, cache.stats.misses, cache.stats.size) == (1, 1, 1)
+
+
+def test_what_is_remembered_does_not_show_its_secrets(cache, make_instance):
+    instance, token = make_instance()
+
+    shown = repr(cache.get(instance.id, token)[0])
+
+    assert TOKENS["github"]["good"] not in shown
+    assert " tokens=" not in shown and " credential=" not in shown
+
+
+def test_after_a_minute_the_database_is_asked_again(cache, make_instance, monkeypatch):
+    instance, token = make_instance()
+    cache.get(instance.id, token)
+    with transaction():
+        db.session.query(InstanceToken).update({"revoked_at": clock.utcnow()})
+    now = clock.monotonic()
+
+    monkeypatch.setattr(clock, "monotonic", lambda: now + access_module.MAX_AGE_S + 1)
+
+    assert refused(cache, instance.id, token)
+
+
+def test_a_forgotten_instance_is_loaded_anew(cache, make_instance):
+    instance, token = make_instance()
+    cache.get(instance.id, token)
+    with transaction():
+        db.session.query(InstanceToken).update({"revoked_at": clock.utcnow()})
+
+    cache.drop(instance.id)
+
+    assert refused(cache, instance.id, token)
+    assert cache.stats.size == 0
+
+
+def test_a_token_opens_its_own_instance_only(cache, make_instance):
+    (mine, my_token), (other, other_token) = make_instance(), make_instance()
+    cache.get(mine.id, my_token), cache.get(other.id, other_token)
+
+    assert refused(cache, mine.id, other_token)
+    assert refused(cache, other.id, my_token)
+    assert refused(cache, uuid4(), my_token)
+    assert refused(cache, mine.id, mint_token())
+
+
+def test_a_malformed_token_is_refused_without_asking_anybody(cache, make_instance):
+    instance, token = make_instance()
+
+    for text in ("", "x", token[:-1], token + "0", token[:-1] + ("0" if token[-1] != "0" else "1"), "mcpw_" + "0" * 38):
+        assert refused(cache, instance.id, text)
+
+    assert cache.stats.misses == 0
+
+
+def test_a_token_with_an_end_of_its_own_ends_then_even_while_remembered(cache, make_instance, monkeypatch):
+    instance, token = make_instance()
+    end = clock.utcnow() + timedelta(seconds=30)
+    with transaction():
+        db.session.query(InstanceToken).update({"expires_at": end})
+    cache.get(instance.id, token)
+
+    monkeypatch.setattr(clock, "utcnow", lambda: end)
+
+    assert refused(cache, instance.id, token)
+
+
+@pytest.mark.parametrize("reason", ["owner disabled", "service disabled", "instance gone"])
+def test_what_is_not_to_be_served_is_not_loaded(reason, cache, make_instance):
+    instance, token = make_instance()
+    with transaction():
+        match reason:
+            case "owner disabled":
+                user("alice@example.com").is_enabled = False
+            case "service disabled":
+                db.session.query(ServiceRow).filter_by(name="github").update({"is_enabled": False})
+            case _:
+                db.session.delete(db.session.get(Instance, instance.id))
+
+    assert refused(cache, instance.id, token)
+
+
+def test_of_many_who_wait_for_one_instance_only_one_asks_the_database(cache, make_instance, monkeypatch):
+    from tests.waiting import until
+
+    instance, token = make_instance()
+    read, reads = cache._read, []
+
+    def slow_read(*arguments: object) -> object:
+        reads.append(1)
+        until(lambda: cache.stats.misses == 8, "all of them wait")
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cache, "_read", slow_read)
+
+    found = at_once([lambda: Context().run(cache.get, instance.id, token) for _ in range(8)])
+
+    assert len(reads) == 1
+    assert len({id(access) for access, _ in found}) == 1
+
+
+def test_only_so_many_are_remembered_and_the_oldest_go_first(cache, make_instance, monkeypatch):
+    monkeypatch.setattr(access_module, "MAX_ENTRIES", 2)
+    made = [make_instance() for _ in range(3)]
+    for instance, token in made:
+        cache.get(instance.id, token)
+
+    assert cache.stats.size == 2
+    assert not cache.get(*_call(made[0]))[1]
+    assert cache.get(*_call(made[2]))[1]
+
+
+def _call(made: tuple[Instance, str]) -> tuple[object, str]:
+    return made[0].id, made[1]

@@ -1,0 +1,114 @@
+"""Keys at rest: encrypted, bound to their row, and of no use anywhere else."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from mcpweb.crypto import Keyring, KeyUnusable, new_encryption_key
+from mcpweb.database import db, transaction
+from mcpweb.instances import credentials
+from mcpweb.instances.house import house
+from mcpweb.instances.models import Instance
+from mcpweb.web.current import settings as current_settings
+from tests.instances.connecting import GOOD, connect, shown_token
+from tests.instances.endpoint import call, works
+from tests.spec_server import TOKENS
+
+
+def forget() -> None:
+    """As after a minute, or in another process."""
+    house().access.clear()
+
+
+def test_the_stored_key_is_sealed_with_the_newest_key_of_the_ring(alice):
+    connect(alice)
+
+    instance = db.session.query(Instance).one()
+    assert instance.credential_key_id == house().keyring.newest
+    assert GOOD.encode() not in instance.credential_sealed
+    assert base64.b64encode(GOOD.encode())[:20] not in instance.credential_sealed
+    assert credentials.unseal(instance, house().keyring) == {"token": GOOD}
+
+
+def test_the_same_key_stored_twice_looks_different(make_instance):
+    first, second = make_instance()[0], make_instance()[0]
+
+    assert first.credential_sealed != second.credential_sealed
+    assert first.credential_sealed[1:13] != second.credential_sealed[1:13]
+
+
+def test_a_key_moved_to_another_row_opens_nothing_there(app, make_instance):
+    (mine, token), (other, others_token) = (
+        make_instance(),
+        make_instance("bob@example.com", token=TOKENS["github"]["oauth"]),
+    )
+    assert works(app, mine.id, token) and works(app, other.id, others_token)
+    forget()
+
+    with transaction():
+        first, second = db.session.get(Instance, mine.id), db.session.get(Instance, other.id)
+        assert first and second
+        first.credential_sealed, second.credential_sealed = second.credential_sealed, first.credential_sealed
+
+    for instance, its_token in ((mine, token), (other, others_token)):
+        status, answer = call(app, instance.id, its_token)
+        assert status == 503
+        assert "result" not in answer
+        assert TOKENS["github"]["oauth"] not in str(answer) and GOOD not in str(answer)
+
+
+@pytest.mark.parametrize("place", [0, 1, 12, 13, -1])
+def test_a_changed_byte_of_a_stored_key_is_noticed(place, app, make_instance):
+    instance, token = make_instance()
+    sealed = bytearray(instance.credential_sealed)
+    sealed[place] ^= 1
+    with transaction():
+        row = db.session.get(Instance, instance.id)
+        assert row
+        row.credential_sealed = bytes(sealed)
+
+    assert call(app, instance.id, token)[0] == 503
+
+
+def test_the_database_alone_opens_no_key(make_instance):
+    instance, _ = make_instance()
+
+    with pytest.raises(KeyUnusable):
+        credentials.unseal(instance, Keyring.parse(new_encryption_key()))
+    same_name = Keyring.parse(f"{instance.credential_key_id}:{base64.b64encode(bytes(32)).decode()}")
+    with pytest.raises(KeyUnusable):
+        credentials.unseal(instance, same_name)
+
+
+def test_after_a_new_encryption_key_the_old_rows_still_open_and_new_ones_use_it(other_app, make_instance, alice):
+    old, token = make_instance()
+    keys = f"{new_encryption_key()},{(current_settings().home / 'keys' / 'encryption_keys').read_text().strip()}"
+    app = other_app(encryption_keys=keys)
+    alice.transport.client.application = app
+
+    page = connect(alice)
+
+    new = db.session.get(Instance, page.path.rpartition("/")[2].replace("-", "") and _id(page.path))
+    assert new and new.credential_key_id == keys.split(":")[0]
+    assert works(app, old.id, token)
+    assert works(app, new.id, shown_token(page))
+
+
+def _id(path: str):
+    from uuid import UUID
+
+    return UUID(path.rpartition("/")[2])
+
+
+def test_a_server_without_the_right_key_serves_everything_but_the_calls(other_app, make_instance, alice):
+    instance, token = make_instance()
+    app = other_app(encryption_keys=new_encryption_key())
+    alice.transport.client.application = app
+
+    assert call(app, instance.id, token)[0] == 503
+    page = alice.get(f"/instances/{instance.id}")
+    assert page.status == 200
+    db.session.expire_all()
+    assert db.session.query(Instance).one().credential_key_id == house().keyring.newest, "nothing was overwritten"

@@ -1,0 +1,85 @@
+"""Start page, help, theme, health and the ways of showing a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from mcpweb import clock
+from mcpweb.database import db, transaction
+from mcpweb.web import filters
+
+
+def test_the_start_page_leads_in(browser, alice):
+    assert browser.open("GET", "/").headers["Location"] == "/sign-in"
+    assert alice.open("GET", "/").headers["Location"] == "/instances"
+
+
+def test_help_is_there_for_everybody(browser):
+    assert browser.get("/help").status == 200
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "system"])
+def test_the_theme_is_kept_in_the_browser_and_one_stays_on_the_page(theme, browser):
+    page = browser.get("/help")
+
+    page = browser.submit(page.form("/theme"), button="", theme=theme)
+
+    assert page.path == "/help"
+    assert f'data-theme="{theme}"' in page.text
+
+
+@pytest.mark.parametrize("theme", ["", "blue", '"><script>', "dark\0"])
+def test_an_unknown_theme_changes_nothing(theme, browser):
+    page = browser.get("/help")
+    answer = browser.open("POST", "/theme", {**dict(page.form("/theme").fields), "theme": theme})
+
+    assert answer.status == 303
+    assert "theme=" not in "".join(answer.headers.getlist("Set-Cookie"))
+    assert 'data-theme="system"' in browser.get("/help").text
+    assert 'data-theme="system"' in browser.open("GET", "/help", Cookie=f"theme={theme}").text
+
+
+def test_health_says_little_and_readiness_knows_the_revision_of_the_database(browser, app):
+    assert (browser.get("/healthz").text.strip(), browser.page.status) == ('{"status":"ok"}', 200)
+    assert browser.get("/readyz").status == 200
+
+    with transaction():
+        right = db.session.scalar(text("SELECT version_num FROM alembic_version"))
+        db.session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    try:
+        page = browser.get("/readyz")
+        assert page.status == 503
+        assert "older" not in page.text
+    finally:
+        with transaction():
+            db.session.execute(text("UPDATE alembic_version SET version_num = :right"), {"right": right})
+
+
+@pytest.mark.parametrize(
+    ("away", "words"),
+    [
+        (timedelta(seconds=-2), "just now"),
+        (timedelta(seconds=10), "in a moment"),
+        (timedelta(minutes=-1), "1 minute ago"),
+        (timedelta(minutes=-59), "59 minutes ago"),
+        (timedelta(hours=-5), "5 hours ago"),
+        (timedelta(days=-1), "1 day ago"),
+        (timedelta(days=30), "in 30 days"),
+    ],
+)
+def test_a_time_reads_as_people_say_it(away, words, monkeypatch):
+    now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    monkeypatch.setattr(clock, "utcnow", lambda: now)
+
+    assert filters.ago(now + away) == words
+
+
+def test_a_moment_reads_as_a_day_a_time_and_a_machine_readable_text():
+    at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+    assert filters.utc(at) == "4 Mar 2026, 05:06 UTC"
+    assert filters.day(at) == "4 March 2026"
+    assert filters.iso(at) == "2026-03-04T05:06:07+00:00"
