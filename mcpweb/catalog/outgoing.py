@@ -1,4 +1,4 @@
-"""The HTTP client of the call path: own pooled sockets, every limit of THREATS.md M10 to M15 in one place.
+"""The HTTP client of the call path: own pooled sockets, with every limit on a service that hangs, floods or lies.
 
 Not libcurl: it repeats a POST when a pooled connection dies and takes a cut gzip body as whole (8.23, measured).
 Not http.client: its reads know no deadline, and it costs twice the processor time of this.
