@@ -56,9 +56,13 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _origin(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("must be an http or https address without query")
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname if parts.port != 0 else None  # asking for the port checks it
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must be an http or https address without user and query")
     return text.rstrip("/")
 
 
@@ -82,7 +86,16 @@ def _networks(text: str) -> tuple[str, ...]:
 
 def _database_url(text: str) -> str:
     # Hosts hand out postgres:// and postgresql://; SQLAlchemy wants the driver named.
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+    if url and not url.startswith(("sqlite://", "postgresql+psycopg://")):
+        raise ValueError("must begin with postgresql:// or sqlite://")
+    return url
+
+
+def _redis_url(text: str) -> str:
+    if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +122,7 @@ class Settings:
         secret=True,
     )
     redis_url: str = _setting(
-        "MCPWEB_REDIS_URL", "", "Redis or Valkey. Default: one is started in the home folder.", secret=True
+        "MCPWEB_REDIS_URL", "", "Redis or Valkey. Default: one is started in the home folder.", _redis_url, secret=True
     )
     mail_server: str = _setting("MCPWEB_MAIL_SERVER", "", "SMTP host. Default: the local mailbox, on loopback only.")
     mail_port: int = _setting("MCPWEB_MAIL_PORT", "587", "SMTP port.", _number(1, 65535))

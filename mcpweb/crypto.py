@@ -81,7 +81,7 @@ class Keyring:
             raise KeyUnusable("A stored secret was sealed with a key that this server does not have")
         try:
             return key.decrypt(sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], _aad(key_id, context))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: it is too short to hold a nonce
             raise KeyUnusable("A stored secret can not be opened with the key of its name") from None
 
 

@@ -54,6 +54,11 @@ class ListedJob(Job):
             raise PermissionError("a job that is not listed was on the queue")
         return function
 
+    # RQ would import and call what a job names as its callbacks; none of ours has any.
+    success_callback = None
+    failure_callback = None
+    stopped_callback = None
+
 
 def connect(url: str) -> redis.Redis:
     """A connection that gives up after half a second, so that a sick Redis can not hold a page."""

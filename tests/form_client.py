@@ -117,6 +117,7 @@ class InProcess:
         """One request as werkzeug's test client takes it: any method, body, content type and source address."""
         if has_app_context():
             db.session.rollback()  # what the test has read so far is read anew afterwards
+            db.session.expire_all()
         # A context of its own: inside the test's, the request would share the test's database session.
         return Context().run(self.client.open, url, **request)
 

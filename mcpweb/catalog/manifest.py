@@ -208,13 +208,8 @@ def _disagreement(folder: Path, data: Mapping[str, Any]) -> str | None:
     names = {row["name"] for row in data["credential"]}
     if len(names) < len(data["credential"]):
         return "credential: two fields have the same name"
-    for header, template in data["headers"].items():
-        if header.lower() in _OURS:
-            return f"headers.{header}: is set by the program itself"
-        if unknown := set(re.findall(r"\{(\w+)\}", template)) - names:
-            return f"headers.{header}: names the unknown field {min(unknown)}"
-        if set("{}") & set(re.sub(r"\{\w+\}", "", template)):
-            return f"headers.{header}: has a brace that does not belong to a field's {{name}}"
+    if problem := _header_fault(data["headers"], names):
+        return problem
     patterns = [(f"credential.{i}.pattern", row.get("pattern", "")) for i, row in enumerate(data["credential"])]
     patterns += [(f"check.{i}.when", row.get("when", "")) for i, row in enumerate(data["check"])]
     for key, pattern in patterns:
@@ -224,4 +219,16 @@ def _disagreement(folder: Path, data: Mapping[str, Any]) -> str | None:
             return f"{key}: is not a regular expression: {error}"
     if data["check"][-1].get("when"):
         return "check: the last one must have no `when`, so that every credential has a check"
+    return None
+
+
+def _header_fault(headers: Mapping[str, str], names: set[str]) -> str | None:
+    """A template is text with `{field}` in it and nothing else that `format` knows: it is filled on every call."""
+    for header, template in headers.items():
+        if header.lower() in _OURS:
+            return f"headers.{header}: is set by the program itself"
+        if unknown := set(re.findall(r"\{(\w+)\}", template)) - names:
+            return f"headers.{header}: names the unknown field {min(unknown)}"
+        if set("{}") & set(re.sub(r"\{\w+\}", "", template)):
+            return f"headers.{header}: has a brace that does not belong to a field's {{name}}"
     return None

@@ -129,7 +129,8 @@ def _said(reply: Reply) -> str:
     if not isinstance(body, dict):
         return ""
     words = [str(body.get("message") or body.get("err") or "")]
-    for error in body.get("errors") or ():
+    errors = body.get("errors")
+    for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict):
             words.append(str(error.get("message") or f"{error.get('field')}: {error.get('code')}"))
         elif isinstance(error, str):

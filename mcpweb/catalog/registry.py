@@ -75,19 +75,29 @@ def discover(folders: Iterable[Path], ports: Mapping[str, int], base_urls: Mappi
     services: dict[str, Service] = {}
     problems: dict[str, str] = {}
     taken: dict[int, str] = {}
-    for folder in (path for parent in folders for path in sorted(parent.iterdir()) if (path / "plugin.toml").is_file()):
+    for folder in _plugin_folders(folders, problems):
         try:
+            if folder.name in services:
+                raise PluginError(f"{folder / 'plugin.toml'}: name: another folder has this name")
             service = _load(folder, ports, base_urls.get(folder.name))
             if other := taken.get(service.port):
                 raise PluginError(f"{folder / 'plugin.toml'}: port: {service.port} is already the port of {other}")
-            if service.name in services:
-                raise PluginError(f"{folder / 'plugin.toml'}: name: another folder has this name")
         except PluginError as error:
             problems[folder.name] = error.sentence
         else:
             services[service.name] = service
             taken[service.port] = service.name
     return Registry(services, problems)
+
+
+def _plugin_folders(parents: Iterable[Path], problems: dict[str, str]) -> list[Path]:
+    found: list[Path] = []
+    for parent in parents:
+        try:
+            found += sorted(path for path in parent.iterdir() if (path / "plugin.toml").is_file())
+        except OSError as error:
+            problems[parent.name] = f"{parent}: can not be read: {error.strerror}"
+    return found
 
 
 def read_ports(path: Path) -> dict[str, int]:
@@ -157,5 +167,5 @@ def _import(folder: Path) -> ModuleType:
     sys.modules[package] = importlib.util.module_from_spec(spec)
     try:
         return importlib.import_module(f"{package}.tools")
-    except Exception as error:  # a plugin is foreign code: whatever it raises must not stop the others
+    except (Exception, SystemExit) as error:  # a plugin is foreign code: whatever it does must not stop the others
         raise PluginError(f"{folder / 'tools.py'}: can not be imported: {type(error).__name__}: {error}") from None

@@ -137,8 +137,8 @@ def _type(place: str, hint: object) -> dict[str, Json]:
         rest = [arg for arg in args if arg is not type(None)]
         if len(rest) == 1:
             return _type(place, rest[0])
-    if origin is Literal:
-        return {"type": "string", "enum": list(args)}
+    if origin is Literal and len(kinds := {type(arg) for arg in args}) == 1 and kinds <= {str, int}:
+        return {"type": _SCALARS[kinds.pop()]["type"], "enum": list(args)}
     if origin is list:
         return {"type": "array", "items": _type(place, args[0]), "maxItems": 1000}
     if origin is dict:

@@ -71,24 +71,9 @@ def repeat(owner: User, creation_key: UUID) -> tuple[Instance, str]:
 def _create(
     owner: User, service: Service, wish: Wish, checked: Checked | None, keyring: Keyring, most: int
 ) -> tuple[Instance, str]:
-    moment = clock.utcnow()
-    instance = Instance(
-        id=uuid4(),
-        owner_id=owner.id,
-        service_name=service.name,
-        label=wish.label,
-        status=Status.ACTIVE,
-        created_at=moment,
-        expires_at=wish.expires_at,
-        creation_key=wish.creation_key,
-        credential_state=CredentialState.OK if checked else CredentialState.UNVERIFIED,
-        credential_checked_at=moment if checked else None,
-        credential_expires_at=checked.expires_at if checked else None,
-        account_label=checked.account if checked else "",
-        scopes=list(checked.scopes) if checked and checked.scopes is not None else None,
-    )
+    instance = _draft(owner, service, wish, checked)
     credentials.seal(instance, wish.credential, keyring)
-    row, token = new_token("First token", moment)
+    row, token = new_token("First token", instance.created_at)
     instance.tokens = [row]
     with transaction():
         take_turns(f"instances of user/{owner.id}")
@@ -117,6 +102,25 @@ def _create(
         )
         after_commit(lambda: events.instance(owner.id, instance.id, "instance created", service=service.name))
     return instance, token
+
+
+def _draft(owner: User, service: Service, wish: Wish, checked: Checked | None) -> Instance:
+    moment = clock.utcnow()
+    return Instance(
+        id=uuid4(),
+        owner_id=owner.id,
+        service_name=service.name,
+        label=wish.label,
+        status=Status.ACTIVE,
+        created_at=moment,
+        expires_at=wish.expires_at,
+        creation_key=wish.creation_key,
+        credential_state=CredentialState.OK if checked else CredentialState.UNVERIFIED,
+        credential_checked_at=moment if checked else None,
+        credential_expires_at=checked.expires_at if checked else None,
+        account_label=checked.account if checked else "",
+        scopes=list(checked.scopes) if checked and checked.scopes is not None else None,
+    )
 
 
 def _again(owner: User, creation_key: UUID) -> tuple[Instance, str]:

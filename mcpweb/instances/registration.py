@@ -50,23 +50,26 @@ def register(registry: Registry) -> list[Line]:
     """
     lines = compare(registry)
     with transaction():
+        rows = {row.name: row for row in db.session.scalars(select(ServiceRow))}
         for line in lines:
-            row = db.session.get(ServiceRow, line.name)
-            service = registry.services.get(line.name)
-            if service is None:
-                if row is not None:
-                    row.is_enabled = False
-            elif line.outcome != "unchanged":
-                _save(row, service)
+            if line.outcome in ("registered", "changed"):
+                rows[line.name] = _saved(rows.get(line.name), registry.services[line.name])
+            elif line.name not in registry.services and line.name in rows:
+                rows[line.name].is_enabled = False
+        db.session.flush()  # rows before audit: who connects a service takes them in this order too
+        for line in lines:
+            if line.outcome in ("registered", "changed"):
+                digest = rows[line.name].manifest_digest
+                audit.record("service.register", actor="system", subject=f"service/{line.name}", digest=digest)
     for line in lines:
         events.app("service", service=line.name, outcome=line.outcome, problem=line.problem)
     return lines
 
 
-def _save(row: ServiceRow | None, service: Service) -> None:
+def _saved(row: ServiceRow | None, service: Service) -> ServiceRow:
     if row is None:
         row = ServiceRow(name=service.name, total_instances=0, active_instances=0)
         db.session.add(row)
     row.title, row.port, row.manifest_digest = service.title, service.port, service.manifest.digest
     row.is_enabled, row.registered_at = True, clock.utcnow()
-    audit.record("service.register", actor="system", subject=f"service/{service.name}", digest=row.manifest_digest)
+    return row
