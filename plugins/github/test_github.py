@@ -192,6 +192,7 @@ def test_a_provider_that_takes_too_long_is_left(github: CalledPlugin, token: str
 
 
 def test_a_redirect_is_not_followed(server: SpecServer, client: Outgoing) -> None:
+    server.seen.clear()
     with SpecServer("github", redirect_to=server.url + "/user") as diverting:
         CalledPlugin("github", diverting.url, client).refusal("get_me", {}, "redirect")
 

@@ -30,7 +30,9 @@ def chain_is_whole(key: str) -> bool:
     for number, row in enumerate(db.session.query(AuditEvent).order_by(AuditEvent.seq), start=1):
         at = row.at.astimezone(UTC).isoformat()
         body = json.dumps(
-            [row.seq, at, row.action, row.actor, row.subject, row.ip, row.details], sort_keys=True, separators=(",", ":")
+            [row.seq, at, row.action, row.actor, row.subject, row.ip, row.details],
+            sort_keys=True,
+            separators=(",", ":"),
         )
         if row.seq != number or row.digest != hmac.digest(key.encode(), before + body.encode(), hashlib.sha256):
             return False
