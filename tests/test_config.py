@@ -33,7 +33,7 @@ def test_with_nothing_set_everything_has_a_default_that_works_on_this_machine_al
 
 
 BAD: dict[str, list[str]] = {
-    "BIND": ["", "localhost", ":8080", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:-1"],
+    "BIND": ["", "localhost", ":8080", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:-1"],
     "PUBLIC_URL": [
         "mcpweb.example.com",
         "ftp://mcpweb.example.com",
@@ -187,7 +187,9 @@ def test_a_good_value_is_read_into_its_type(text, field, value):
 
 
 def test_a_services_address_is_found_by_the_services_name():
-    settings = load({"MCPWEB_GITHUB_BASE_URL": "http://127.0.0.1:9/api/v3/", "MCPWEB_MY_TOOL_BASE_URL": "https://x.example"})
+    settings = load(
+        {"MCPWEB_GITHUB_BASE_URL": "http://127.0.0.1:9/api/v3/", "MCPWEB_MY_TOOL_BASE_URL": "https://x.example"}
+    )
 
     assert dict(settings.base_urls) == {"github": "http://127.0.0.1:9/api/v3", "my_tool": "https://x.example"}
 
@@ -242,4 +244,6 @@ def test_every_variable_that_is_mentioned_anywhere_exists():
 
 def test_loopback_is_recognised():
     assert [config.is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
-    assert [config.is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.example", "")] == [False] * 5
+    assert [config.is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.example", "")] == [
+        False
+    ] * 5

@@ -120,7 +120,16 @@ def test_a_mistyped_token_is_told_without_asking_anybody():
     token = mint_token()
     assert is_token(token)
 
-    for text in ("", "mcpw_", token[:-1], token + "0", token.upper(), "x" + token[1:], " " + token, token[:-1] + "\ud800"):
+    for text in (
+        "",
+        "mcpw_",
+        token[:-1],
+        token + "0",
+        token.upper(),
+        "x" + token[1:],
+        " " + token,
+        token[:-1] + "\ud800",
+    ):
         assert not is_token(text)
     for place in range(5, len(token)):
         other = "A" if token[place] != "A" else "B"

@@ -6,6 +6,8 @@ from contextvars import Context
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
@@ -149,9 +151,6 @@ def test_sqlite_is_set_up_for_several_processes(app):
 
 
 def test_the_migrations_make_exactly_what_the_models_say(app):
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         differences = compare_metadata(context, Base.metadata)

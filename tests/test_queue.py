@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import zlib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from rq import Queue
 from rq.job import Job
 
 from mcpweb import queue
+from mcpweb.web.current import settings
 from tests.waiting import until
 
 ran: list[object] = []
@@ -31,8 +34,6 @@ def foreign(app: object, redis_url: str) -> Queue:
 
 
 def test_a_listed_job_is_run_with_its_arguments_in_the_applications_context(listed, run_jobs, app):
-    from mcpweb.web.current import settings
-
     @listed("probe")
     def probe(*arguments: object) -> None:
         ran.append((arguments, settings().public_url))
@@ -48,7 +49,9 @@ def touch(path: str) -> None:
     Path(path).touch()
 
 
-@pytest.mark.parametrize("name", ["os.system", "os.mkdir", "subprocess.call", "tests.test_queue.touch", "builtins.exec"])
+@pytest.mark.parametrize(
+    "name", ["os.system", "os.mkdir", "subprocess.call", "tests.test_queue.touch", "builtins.exec"]
+)
 def test_a_function_that_is_not_listed_is_not_called(name, foreign, run_jobs, tmp_path):
     target = tmp_path / "made"
     job = foreign.enqueue(name, str(target))
@@ -79,9 +82,6 @@ def test_callbacks_that_somebody_put_into_a_job_are_not_called(kind, name, forei
 
 
 def test_a_job_that_was_pickled_is_not_unpickled(foreign, run_jobs, tmp_path):
-    import os
-    import pickle
-
     target = tmp_path / "made"
 
     class Bomb:

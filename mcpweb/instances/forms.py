@@ -49,9 +49,9 @@ class ConnectForm(FlaskForm):  # type: ignore[misc]
             raise ValidationError("The name holds characters that can not be shown.")
 
     def validate_creation_key(self, field: Field) -> None:
-        """The form's own id must be one of ours."""
+        """The form's own id must be there: left out, it would be a new one each time."""
         try:
-            UUID(field.data)
+            UUID((field.raw_data or [""])[0])
         except (ValueError, AttributeError, TypeError):
             raise ValidationError("This form is damaged. Open it anew.") from None
 

@@ -9,9 +9,10 @@ from werkzeug.routing import RequestRedirect
 HOME = "/"
 
 
-def local_path(text: str) -> str:
+def local_path(text: str, *, also_signing_in: bool = False) -> str:
     """The path if it is one that a GET of ours answers, else the start page.
 
+    The pages of signing in lead back to themselves, so they count only when asked for.
     The router decides, so that `//host`, `/\\host`, control characters and schemes have nothing to stand on.
     """
     path, _, query = text.partition("?")
@@ -21,6 +22,8 @@ def local_path(text: str) -> str:
         endpoint, _ = current_app.url_map.bind(request.host).match(path, method="GET")
     except (HTTPException, RequestRedirect):
         return HOME
-    if endpoint == "static" or (endpoint.startswith("accounts.") and endpoint != "accounts.account"):
+    if endpoint == "static":
+        return HOME
+    if endpoint.startswith("accounts.") and endpoint != "accounts.account" and not also_signing_in:
         return HOME
     return f"{path}?{query}" if query else path

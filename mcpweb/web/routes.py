@@ -35,7 +35,7 @@ def help_page() -> ResponseReturnValue:
 def theme() -> ResponseReturnValue:
     """Keep the theme in a cookie, so that the first paint is right."""
     chosen = request.form.get("theme", "")
-    response = redirect(local_path(request.form.get("next", "")), code=303)
+    response = redirect(local_path(request.form.get("next", ""), also_signing_in=True), code=303)
     if chosen in THEMES:
         response.set_cookie("theme", chosen, max_age=_YEAR_S, httponly=True, samesite="Lax", secure=settings().is_https)
     return response

@@ -205,7 +205,7 @@ NO_ADDRESSES = [
     '"alice bob"@example.com',
     "alice(comment)@example.com",
     "alice@[127.0.0.1]",
-    "аlice@example.com",  # a Cyrillic letter in the local part
+    "\u0430lice@example.com",  # a Cyrillic letter in the local part
     "alice\u202e@example.com",
     "alice@exam\u200bple.com\u202e",
     "a" * 65 + "@example.com",
@@ -231,7 +231,7 @@ def test_what_is_not_one_plain_address_is_refused_and_nothing_is_mailed(text, br
         ("alice+news@example.com", "alice+news@example.com"),
         ("o'brien@example.com", "o'brien@example.com"),
         ("alice@bücher.example", "alice@xn--bcher-kva.example"),
-        ("alice@аррӏе.example", "alice@xn--80ak6aa92e.example"),  # Cyrillic, not apple
+        ("alice@\u0430\u0440\u0440\u04cf\u0435.example", "alice@xn--80ak6aa92e.example"),  # Cyrillic, not apple
     ],
 )
 def test_an_address_is_stored_in_one_spelling_in_which_look_alikes_differ(typed, stored, browser):

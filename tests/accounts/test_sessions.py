@@ -11,6 +11,7 @@ from mcpweb import clock
 from mcpweb.accounts import links
 from mcpweb.accounts.models import UserSession, UserToken
 from mcpweb.database import db, transaction
+from mcpweb.jobs import cleaning
 from tests.ageing import age
 from tests.conftest import user
 from tests.form_client import FormClient
@@ -181,8 +182,6 @@ def test_the_database_holds_no_session_id_that_could_be_used(alice, app):
 
 
 def test_ended_sessions_and_old_links_are_cleaned_away_in_time(alice, mailed, new_browser, run_jobs, app):
-    from mcpweb.jobs import cleaning
-
     mailed(new_browser(), "bob@example.com")
     age(UserSession, timedelta(days=30, hours=1))
     age(UserToken, timedelta(days=1, hours=23))

@@ -56,7 +56,7 @@ def api(client: Upstreams) -> Api:
         ("/x/{q}", {"q": "..."}, "/x/..."),
         ("/x/{q}", {"q": "..a"}, "/x/..a"),
         ("/x/{q}/y", {"q": Segments("src/main.py")}, "/x/src/main.py/y"),
-        ("/x/{q}", {"q": Segments("/a//" "b/".replace("//", "/"))}, "/x/a/b"),
+        ("/x/{q}", {"q": Segments("/a//b/".replace("//", "/"))}, "/x/a/b"),
         ("/x/{q}", {"q": Segments("a b/c?d")}, "/x/a%20b/c%3Fd"),
     ],
 )

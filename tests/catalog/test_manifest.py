@@ -57,9 +57,9 @@ def test_what_is_optional_may_be_left_out(tmp_path):
     assert (found.docs_url, found.reset_header, found.refusals) == ("", None, ())
 
 
-REQUIRED = "name title summary category logo port base_url hosts".split()
+REQUIRED = ["title", "summary", "category", "logo", "port", "base_url", "hosts"]
 FAULTS: list[tuple[str, dict[str, str], str]] = [
-    *((f"{key} missing", {f"\n{key} =": f"\nx_{key} ="}, key) for key in REQUIRED if key != "name"),
+    *((f"{key} missing", {f"\n{key} =": f"\nx_{key} ="}, key) for key in REQUIRED),
     ("name missing", {'name = "weather"\n': ""}, "name"),
     ("unknown key", {'logo = "logo.svg"': 'logo = "logo.svg"\ncolour = "red"'}, "colour"),
     ("name not the folder's", {'name = "weather"': 'name = "wether"'}, "name"),
@@ -144,7 +144,7 @@ def test_every_fault_is_named_with_the_file_and_the_key(change, key, tmp_path):
 def test_what_is_no_toml_is_named_with_the_file(content, tmp_path):
     folder = plugin(tmp_path, manifest=content)
 
-    with pytest.raises(PluginError, match="plugin.toml: "):
+    with pytest.raises(PluginError, match=r"plugin\.toml: "):
         manifest.read(folder)
 
 

@@ -114,7 +114,10 @@ def test_only_a_limit_has_an_end(status):
     [
         ({"message": "Validation Failed"}, "It says: Validation Failed"),
         ({"err": "Not found"}, "It says: Not found"),
-        ({"message": "No", "errors": [{"field": "title", "code": "missing"}, {"message": "twice"}, "text"]}, "No; title: missing; twice; text"),
+        (
+            {"message": "No", "errors": [{"field": "title", "code": "missing"}, {"message": "twice"}, "text"]},
+            "No; title: missing; twice; text",
+        ),
         ({"message": "x" * 1000}, "x" * 300),
         ({"message": None, "errors": None}, ""),
         ({"message": {"deep": 1}}, "deep"),
@@ -129,7 +132,7 @@ def test_only_a_limit_has_an_end(status):
         (7, ""),
     ],
     ids=range(15),
-)  # fmt: skip
+)
 def test_the_providers_own_words_are_added_where_they_help(body, said):
     text = str(refusals.read(reply(422, body), "Weather", ()))
 

@@ -144,7 +144,12 @@ def test_only_the_manifests_hosts_are_reached(tmp_path):
 
     assert parse("https://api.weather.example/x", to)
     assert parse("https://a.cdn.weather.example/x", to)
-    for url in ("https://weather.example/", "http://api.weather.example/", "https://127.0.0.1/", "https://evil.example/"):
+    for url in (
+        "https://weather.example/",
+        "http://api.weather.example/",
+        "https://127.0.0.1/",
+        "https://evil.example/",
+    ):
         with pytest.raises(DestinationRefused):
             parse(url, to)
 

@@ -18,6 +18,7 @@ from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from tests.conftest import user
 from tests.parallel import at_once
 from tests.spec_server import TOKENS
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -128,8 +129,6 @@ def test_what_is_not_to_be_served_is_not_loaded(reason, cache, make_instance):
 
 
 def test_of_many_who_wait_for_one_instance_only_one_asks_the_database(cache, make_instance, monkeypatch):
-    from tests.waiting import until
-
     instance, token = make_instance()
     read, reads = cache._read, []
 

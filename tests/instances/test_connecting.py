@@ -359,7 +359,9 @@ def test_a_disabled_owner_or_an_ended_instance_is_not_served(alice, app):
 def test_nothing_in_the_form_makes_an_instance_somebody_elses(alice, bob: Any):
     theirs = user("bob@example.com")
 
-    connect(alice, owner_id=str(theirs.id), owner=str(theirs.id), user_id=str(theirs.id), status=Status.INACTIVE, id="1")
+    connect(
+        alice, owner_id=str(theirs.id), owner=str(theirs.id), user_id=str(theirs.id), status=Status.INACTIVE, id="1"
+    )
 
     instance = db.session.query(Instance).one()
     assert (instance.owner_id, instance.status) == (user("alice@example.com").id, Status.ACTIVE)

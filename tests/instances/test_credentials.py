@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from uuid import UUID
 
 import pytest
 
@@ -90,16 +91,10 @@ def test_after_a_new_encryption_key_the_old_rows_still_open_and_new_ones_use_it(
 
     page = connect(alice)
 
-    new = db.session.get(Instance, page.path.rpartition("/")[2].replace("-", "") and _id(page.path))
+    new = db.session.get(Instance, UUID(page.path.rpartition("/")[2]))
     assert new and new.credential_key_id == keys.split(":")[0]
     assert works(app, old.id, token)
     assert works(app, new.id, shown_token(page))
-
-
-def _id(path: str):
-    from uuid import UUID
-
-    return UUID(path.rpartition("/")[2])
 
 
 def test_a_server_without_the_right_key_serves_everything_but_the_calls(other_app, make_instance, alice):

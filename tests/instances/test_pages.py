@@ -195,7 +195,19 @@ def test_somebody_elses_instance_looks_like_none(alice, bob, carol, make_instanc
 
 @pytest.mark.parametrize(
     "spelling",
-    ["{id!s:.35}", "{{{id}}}", "urn:uuid:{id}", "{hex}", "{id}0", " {id}", "{id}%00", "0", "-1", "../etc/passwd", "%F0%9F"],
+    [
+        "{id!s:.35}",
+        "{{{id}}}",
+        "urn:uuid:{id}",
+        "{hex}",
+        "{id}0",
+        " {id}",
+        "{id}%00",
+        "0",
+        "-1",
+        "../etc/passwd",
+        "%F0%9F",
+    ],
 )
 def test_odd_spellings_of_an_id_are_not_found(spelling, alice, make_instance):
     instance, _ = make_instance()

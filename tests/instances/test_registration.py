@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 
 from mcpweb.cli import cli
 from mcpweb.database import db
+from mcpweb.instances import registration
+from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, ServiceRow
 from mcpweb.logs.models import AuditEvent
-from tests.conftest import URL
-from tests.form_client import FormClient, InProcess
 from tests.instances.endpoint import call
 from tests.plugin_folder import plugin
 
@@ -139,17 +139,12 @@ def test_the_instances_of_a_broken_service_stay_and_their_endpoints_refuse(
     broken.write_text("figma = 8102\n")
     without = other_app(ports_file=str(broken))
     with without.app_context():
-        from mcpweb.instances import registration
-        from mcpweb.instances.house import house
-
         registration.register(house().registry)
 
     assert call(without, instance.id, token)[0] == 401
-    browser = FormClient(InProcess(without), URL)
-    browser.transport = alice.transport.twin()
-    browser.transport.client.application = without
-    assert browser.get(f"/instances/{instance.id}").status == 200
-    assert browser.get("/services/github/connect").status == 404
+    alice.transport.client.application = without
+    assert alice.get(f"/instances/{instance.id}").status == 200
+    assert alice.get("/services/github/connect").status == 404
     db.session.rollback()
     assert db.session.query(Instance).count() == 1
 

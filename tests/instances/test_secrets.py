@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from sqlalchemy import text
 
 from mcpweb import queue
 from mcpweb.accounts import mails
+from mcpweb.accounts.models import UserToken
 from mcpweb.database import Base, db
 from mcpweb.web.current import settings as current_settings
+from tests.ageing import age
 from tests.form_client import filled
 from tests.instances.connecting import GOOD, connect, shown_token
 from tests.instances.endpoint import call
@@ -46,7 +50,7 @@ def in_redis() -> Iterator[bytes]:
         yield key
         for value in readers[connection.type(key)](key):
             yield value
-            for unpack in (zlib.decompress, lambda packed: zlib.decompress(__import__("base64").b64decode(packed))):
+            for unpack in (zlib.decompress, lambda packed: zlib.decompress(base64.b64decode(packed))):
                 try:
                     yield unpack(value)
                 except (zlib.error, ValueError):
@@ -133,10 +137,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _let_pass(seconds: int) -> None:
-    from datetime import timedelta
-
-    from mcpweb.accounts.models import UserToken
-    from tests.ageing import age
 
     age(UserToken, timedelta(seconds=seconds))
 
@@ -150,7 +150,6 @@ def _session(app: Any, browser: Any) -> dict[str, str]:
 
 def _raw(link_text: str) -> str:
     """The random token inside a signed link."""
-    import base64
 
     payload = link_text.partition(".")[0]
     raw: str = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from mcpweb import clock
+from mcpweb import clock, queue
 from mcpweb.database import db, transaction
 from mcpweb.instances.models import Instance, ServiceRow, Status
 from mcpweb.jobs import expiry
@@ -140,7 +140,8 @@ def test_a_clock_that_is_set_back_brings_nothing_to_life(make_instance, monkeypa
     end_all()
     expire_instances()
 
-    monkeypatch.setattr(clock, "utcnow", lambda now=clock.utcnow(): now - timedelta(hours=1))
+    earlier = clock.utcnow() - timedelta(hours=1)
+    monkeypatch.setattr(clock, "utcnow", lambda: earlier)
     expire_instances()
 
     assert db.session.query(Instance.status).scalar() == Status.EXPIRED
@@ -148,8 +149,6 @@ def test_a_clock_that_is_set_back_brings_nothing_to_life(make_instance, monkeypa
 
 
 def test_it_runs_as_a_job_from_the_queue(make_instance, run_jobs):
-    from mcpweb import queue
-
     make_instance()
     end_all()
 

@@ -12,7 +12,10 @@ from rq import Queue
 from mcpweb import clock, queue
 from mcpweb.config import Settings
 from mcpweb.errors import Unavailable
-from mcpweb.jobs import ticker
+from mcpweb.jobs import (
+    ticker,
+    worker,  # noqa: F401 - lists the jobs
+)
 from mcpweb.jobs.schedule import SCHEDULES
 from tests.parallel import at_once
 
@@ -42,10 +45,8 @@ def names(rq_queue: Queue) -> list[str]:
 
 
 def test_every_job_on_the_schedule_is_one_that_a_worker_knows():
-    from mcpweb.jobs import worker  # noqa: F401 - lists the jobs
-
     assert set(queue._functions) >= NAMES
-    assert NAMES == {"expire_instances", "sign_in_mails_left", "clean_up"}
+    assert {"expire_instances", "sign_in_mails_left", "clean_up"} == NAMES
 
 
 def test_each_job_runs_once_in_a_slot(rq_queue, at):

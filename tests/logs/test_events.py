@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -150,8 +151,6 @@ def test_nothing_is_written_before_logging_was_started(process_state, monkeypatc
 
 
 def test_the_name_of_a_file_is_the_day_of_its_lines_in_utc(folder, monkeypatch):
-    from datetime import UTC, datetime
-
     monkeypatch.setattr(clock, "utcnow", lambda: datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
     events.security("old year")
     monkeypatch.setattr(clock, "utcnow", lambda: datetime(2027, 1, 1, tzinfo=UTC))

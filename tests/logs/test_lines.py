@@ -140,8 +140,22 @@ def test_a_secret_in_any_place_is_blacked_out(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "mail_password", "token", "access_token", "tokens", "credential", "credentials", "Authorization"]
-    + ["cookie", "Set-Cookie", "api_key", "apikey", "client_secret", "secret_key"],
+    [
+        "password",
+        "mail_password",
+        "token",
+        "access_token",
+        "tokens",
+        "credential",
+        "credentials",
+        "Authorization",
+        "cookie",
+        "Set-Cookie",
+        "api_key",
+        "apikey",
+        "client_secret",
+        "secret_key",
+    ],
 )
 @pytest.mark.parametrize("value", ["hunter2", b"hunter2", {"x": "hunter2"}, ["hunter2"], ("hunter2",)], ids=str)
 def test_what_is_named_as_a_secret_is_blacked_out_whatever_it_is(name, value):

@@ -171,7 +171,7 @@ def test_folders_are_ours_alone_and_so_are_files(tmp_path):
     finally:
         os.umask(old)
 
-    made = [path for path in (tmp_path / "a").rglob("*")] + [tmp_path / "a"]
+    made = [tmp_path / "a", *(tmp_path / "a").rglob("*")]
     assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
     assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o600}
 

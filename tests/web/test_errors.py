@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from mcpweb import clock
+from mcpweb.accounts import sessions
 from mcpweb.errors import AppError, Conflict, InvalidInput, NotFound, Unavailable
 from mcpweb.instances import queries
 from mcpweb.web.current import settings
@@ -51,8 +52,6 @@ def test_a_database_that_does_not_answer_is_a_503_that_asks_for_patience(alice, 
 
 
 def test_without_a_database_even_the_error_page_comes(alice, monkeypatch):
-    from mcpweb.accounts import sessions
-
     def away(*_: object, **__: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 

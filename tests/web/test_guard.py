@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
-from tests.form_client import FormClient
+from tests.form_client import FormClient, InProcess
 
 
 def test_a_stranger_is_sent_to_sign_in_and_comes_back_afterwards(browser):
@@ -73,8 +75,6 @@ def test_a_form_token_of_somebody_else_does_not_fit(alice: FormClient, bob: Form
 
 
 def test_over_https_a_form_needs_our_own_referer(other_app):
-    from tests.form_client import InProcess
-
     app = other_app(public_url="https://mcpweb.example.com")
     browser = FormClient(InProcess(app), "https://mcpweb.example.com")
     form = browser.get("/sign-in").form("/sign-in")
@@ -109,8 +109,6 @@ def test_only_forms_are_taken(content_type, body, browser):
 
 
 def test_a_file_in_the_place_of_a_text_is_refused(browser):
-    import io
-
     token = dict(browser.get("/sign-in").form("/sign-in").fields)["csrf_token"]
 
     answer = browser.transport.raw(

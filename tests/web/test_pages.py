@@ -31,6 +31,14 @@ def test_the_theme_is_kept_in_the_browser_and_one_stays_on_the_page(theme, brows
     assert f'data-theme="{theme}"' in page.text
 
 
+def test_who_changes_the_theme_while_signing_in_stays_where_they_are(browser, mailed):
+    mail = mailed(browser)
+
+    for path in ("/sign-in", "/sign-in/sent", mail.link):
+        page = browser.get(path)
+        assert browser.submit(page.form("/theme"), theme="dark").path == path
+
+
 @pytest.mark.parametrize("theme", ["", "blue", '"><script>', "dark\0"])
 def test_an_unknown_theme_changes_nothing(theme, browser):
     page = browser.get("/help")

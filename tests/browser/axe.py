@@ -1,0 +1,30 @@
+"""What axe finds wrong with a page in several widths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+WIDTHS = (360, 1280)
+# Frames are left out: axe would wait in vain for the mail's, in which no script may run.
+_RUN = """() => axe.run(document, {
+  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"], iframes: false,
+}).then(({ violations }) => violations.flatMap(({ id, nodes }) =>
+  nodes.map(({ target, failureSummary }) => `${id} at ${target.join(" ")}: ${failureSummary}`)))"""
+
+
+def faults(page: Page, script: Path) -> list[str]:
+    """One line for each fault on the page as it stands."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(script.read_text())
+    found = []
+    for width in WIDTHS:
+        resize(page, width)
+        found += [f"{width} px: {fault}" for fault in page.evaluate(_RUN)]
+    return found
+
+
+def resize(page: Page, width: int) -> None:
+    """Make the window this wide."""
+    page.set_viewport_size({"width": width, "height": 800})

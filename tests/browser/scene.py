@@ -1,0 +1,73 @@
+"""People, links and instances for the pages to show: some of everything, and long names and addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.browser.live import Connected, Live
+from tests.form_client import FormClient
+
+LONG_EMAIL = "alice.with-a-rather-long-name.and-a-department@subsidiary.headquarters.example.com"
+LONG_LABEL = "Work: the-organization-with-the-very-long-name/and-its-monorepo-without-a-break"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Browsers, by what has been done in them, and paths, by what is there."""
+
+    people: dict[str, FormClient]
+    paths: dict[str, str]
+
+
+def play(live: Live) -> Scene:
+    """Let everybody do what they do."""
+    owner = live.signed_in(LONG_EMAIL)
+    people = {
+        "stranger": live.visitor(),
+        "newcomer": live.signed_in("bob@example.com"),
+        "connector": live.signed_in("connector@example.org"),
+        "owner": owner,
+    }
+    live.signed_in(LONG_EMAIL)  # a second session of the owner's
+    paths = {"set_up": live.setup_link} | _links(live, people)
+    paths |= {name: instance.path for name, instance in _instances(live, owner).items()}
+    return Scene(people, paths | {"mail": live.mails(LONG_EMAIL)[0]})
+
+
+def _links(live: Live, people: dict[str, FormClient]) -> dict[str, str]:
+    """A link in every state, each with the browser that waits for it."""
+    paths = {}
+    for name in ("waiting", "used", "expired", "superseded"):
+        people[name] = live.asks(f"{name}@example.com")
+        paths[name] = live.mailed(f"{name}@example.com")[0]
+    live.use_link(live.visitor(), paths["used"])
+    live.write(
+        "UPDATE user_token SET created_at = datetime(created_at, '-1 day'), expires_at = datetime(expires_at, '-1 day')"
+        " WHERE email = 'expired@example.com'"
+    )
+    live.asks("superseded@example.com")
+    return paths
+
+
+def _instances(live: Live, owner: FormClient) -> dict[str, Connected]:
+    """An instance in every state."""
+    made = {
+        "uncalled": live.connect(owner, LONG_LABEL),
+        "called": live.connect(owner, "Work", "expiring"),
+        "ending": live.connect(owner, "For today", lifetime="1"),
+        "ended": live.connect(owner, "Last month"),
+        "off": live.connect(owner, "Holidays"),
+        "key_refused": live.connect(owner, "Old key"),
+        "unverified": live.connect(owner, "Not tried yet", "error_500"),
+    }
+    _set(live, made["ended"], "expires_at = datetime(expires_at, '-40 days')")
+    _set(live, made["off"], "status = 'inactive'")
+    _set(live, made["key_refused"], "credential_state = 'rejected'")
+    made["called"].call("get_me")
+    made["called"].call("get_issue", owner="octocat")
+    made["called"].call("get_issue", owner="octocat", repo="missing", number=1)
+    return made
+
+
+def _set(live: Live, instance: Connected, what: str) -> None:
+    live.write(f"UPDATE instance SET {what} WHERE id = ?", instance.path.rpartition("/")[2].replace("-", ""))

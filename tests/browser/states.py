@@ -1,0 +1,125 @@
+"""Every page in every state in which somebody may see it, and how to get there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.scene import Scene
+from tests.spec_server import TOKENS
+
+Act = Callable[[Page], None]
+
+
+@dataclass(frozen=True)
+class State:
+    """Whose browser, which page (a name in braces is one of the scene's paths), and what is done there."""
+
+    who: str
+    path: str
+    act: Act | None = None
+
+    def reach(self, page: Page, scene: Scene) -> None:
+        """Bring the page into this state."""
+        page.goto(self.path.format(**scene.paths))
+        if self.act:
+            self.act(page)
+
+
+def send(button: str, **values: str) -> Act:
+    """Fill in fields by their labels, and send the form."""
+
+    def act(page: Page) -> None:
+        for label, value in values.items():
+            page.get_by_label(label.replace("_", " "), exact=True).fill(value)
+        with page.expect_navigation():
+            page.get_by_role("button", name=button, exact=True).click()
+
+    return act
+
+
+def try_key(behaviour: str) -> Act:
+    """Send the connect form with a key that behaves so."""
+    return send("Check and connect", Access_token=TOKENS["github"][behaviour])
+
+
+def send_bad_connect_form(page: Page) -> None:
+    """A malformed key, no name, and no day where one is wanted."""
+    page.get_by_text("Another day").click()
+    send("Check and connect", Access_token="nonsense", Name="")(page)
+
+
+def send_wrong_code(page: Page) -> None:
+    """Some other code than the mailed one."""
+    send("Sign in with the code", Code_from_the_mail="AAAA-AAAA")(page)
+
+
+def send_bad_address(page: Page) -> None:
+    """Something else than an e-mail address."""
+    send("Send me a link", **{"E-mail address": "no address"})(page)
+
+
+def send_outlived_form(page: Page) -> None:
+    """A form whose session has ended meanwhile."""
+    page.context.clear_cookies()
+    send("Send me a link", **{"E-mail address": "alice@example.com"})(page)
+
+
+def open_menu(page: Page) -> None:
+    """The menu behind one's own address."""
+    page.get_by_role("button", name="Your account").click()
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
+
+
+def open_folds(page: Page) -> None:
+    """Everything that is folded."""
+    for fold in page.locator("details.fold > summary").all():
+        fold.click()
+
+
+CONNECT = "/services/github/connect"
+
+STATES = {
+    "sign-in": State("stranger", "/sign-in"),
+    "sign-in-error": State("stranger", "/sign-in", send_bad_address),
+    "waiting": State("waiting", "/sign-in/sent"),
+    "waiting-wrong-code": State("waiting", "/sign-in/sent", send_wrong_code),
+    "waiting-used": State("used", "/sign-in/sent"),
+    "waiting-expired": State("expired", "/sign-in/sent"),
+    "confirm": State("waiting", "{waiting}"),
+    "confirm-other-browser": State("stranger", "{waiting}"),
+    "confirm-other-account": State("owner", "{waiting}"),
+    "link-used": State("stranger", "{used}"),
+    "link-expired": State("stranger", "{expired}"),
+    "link-superseded": State("stranger", "{superseded}"),
+    "link-unknown": State("stranger", "/sign-in/nonsense"),
+    "set-up": State("stranger", "{set_up}"),
+    "set-up-error": State("stranger", "{set_up}", send("Become administrator")),
+    "list-empty": State("newcomer", "/instances"),
+    "list": State("owner", "/instances"),
+    "list-no-match": State("owner", "/instances?q=nothing"),
+    "menu": State("owner", "/instances", open_menu),
+    "services": State("owner", "/services"),
+    "connect": State("connector", CONNECT),
+    "connect-errors": State("connector", CONNECT, send_bad_connect_form),
+    "connect-rejected": State("connector", CONNECT, try_key("revoked")),
+    "connect-scope": State("connector", CONNECT, try_key("no_scope")),
+    "connect-rate-limited": State("connector", CONNECT, try_key("rate_limited")),
+    "connect-unreachable": State("connector", CONNECT, try_key("error_500")),
+    "created": State("connector", CONNECT, try_key("good")),
+    "instance-uncalled": State("owner", "{uncalled}"),
+    "instance-called": State("owner", "{called}", open_folds),
+    "instance-ending": State("owner", "{ending}"),
+    "instance-ended": State("owner", "{ended}"),
+    "instance-off": State("owner", "{off}"),
+    "instance-key-refused": State("owner", "{key_refused}"),
+    "instance-unverified": State("owner", "{unverified}"),
+    "account": State("owner", "/account"),
+    "mailbox": State("stranger", "/dev/mailbox"),
+    "mail": State("stranger", "{mail}", open_folds),
+    "help": State("stranger", "/help"),
+    "not-found": State("owner", "/nothing"),
+    "form-outlived": State("stranger", "/sign-in", send_outlived_form),
+}

@@ -1,0 +1,267 @@
+"""Every route by everybody with every method: each route has a declared policy, and a new one without fails here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from mcpweb.accounts import links
+from mcpweb.accounts.models import Role, User, UserSession
+from mcpweb.database import db
+from mcpweb.extensions import limiter
+from mcpweb.instances.models import Instance
+from mcpweb.web.current import settings as current_settings
+from tests.conftest import user
+from tests.form_client import FormClient, Page
+from tests.pages import plain
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may see a page. `mine`, `theirs` and `absent` fill its address, where it is about somebody's own."""
+
+    open_to: str  # everybody, users
+    owned: bool = False
+
+
+EVERYBODY, USERS, OWNERS = Policy("everybody"), Policy("users"), Policy("users", owned=True)
+
+POLICIES = {
+    "static": EVERYBODY,
+    "web.home": EVERYBODY,
+    "web.help_page": EVERYBODY,
+    "web.theme": EVERYBODY,
+    "accounts.ask": EVERYBODY,
+    "accounts.send": EVERYBODY,
+    "accounts.sent": EVERYBODY,
+    "accounts.code": EVERYBODY,
+    "accounts.look": EVERYBODY,
+    "accounts.use": EVERYBODY,
+    "accounts.sign_out": USERS,
+    "accounts.account": USERS,
+    "accounts.revoke_session": OWNERS,
+    "accounts.revoke_all_sessions": USERS,
+    "instances.catalogue": USERS,
+    "instances.logo": EVERYBODY,
+    "instances.connect_form": USERS,
+    "instances.connect": USERS,
+    "instances.index": USERS,
+    "instances.show": OWNERS,
+    "monitoring.alive": EVERYBODY,
+    "monitoring.ready": EVERYBODY,
+}
+
+
+@dataclass
+class World:
+    """The application with Alice, who owns, Bob, who must not see, Carol, who administers, and nobody."""
+
+    app: Flask
+    people: dict[str, FormClient]
+    tokens: dict[str, str]
+    addresses: dict[str, dict[str, str]]
+    """By whose it is (mine, theirs, absent): the values for the variable parts of addresses."""
+
+    def url(self, rule: Rule, whose: str) -> str:
+        values = {name: self.addresses[whose][name] for name in rule.arguments}
+        return self.app.url_map.bind("localhost").build(rule.endpoint, values)
+
+
+@pytest.fixture
+def world(
+    app: Flask,
+    alice: FormClient,
+    bob: FormClient,
+    carol: FormClient,
+    browser: FormClient,
+    make_instance: Callable[..., tuple[Instance, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    """Everybody signed in, with an instance each for Alice and Bob."""
+    monkeypatch.setattr(limiter, "enabled", False)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    people = {"alice": alice, "bob": bob, "carol": carol, "nobody": browser}
+    link = links.direct_link("dave@example.com", Role.USER, links.Links.of(current_settings()))
+    shared = {"filename": "css/base.css", "name": "github", "token": link}
+    rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
+    instances = {who: str(make_instance(f"{who}@example.com")[0].id) for who in ("alice", "bob")}
+    return World(
+        app,
+        people,
+        {who: _form_token(person) for who, person in people.items()},
+        {
+            "mine": {**shared, "session_id": rows["alice"], "instance_id": instances["alice"]},
+            "theirs": {**shared, "session_id": rows["bob"], "instance_id": instances["bob"]},
+            "absent": {**shared, "session_id": "987654", "instance_id": str(uuid4())},
+        },
+    )
+
+
+def _session_of(email: str) -> str:
+    row = db.session.query(UserSession).filter_by(user_id=user(email).id).first()
+    assert row
+    return str(row.id)
+
+
+def _form_token(person: FormClient) -> str:
+    return dict(person.get("/help").form("/theme").fields)["csrf_token"]
+
+
+def rules(app: Flask) -> Iterator[Rule]:
+    """Every route, those that end sessions last: they would sign people out before the others were tried."""
+    yield from sorted(
+        app.url_map.iter_rules(), key=lambda rule: ("revoke" in rule.rule or "out" in rule.rule, rule.rule)
+    )
+
+
+def methods(app: Flask, rule: Rule, url: str) -> set[str]:
+    """What the address takes, by whichever of the routes that share it."""
+    return set(app.url_map.bind("localhost").allowed_methods(url)) | {"OPTIONS"}
+
+
+def counted() -> tuple[int, ...]:
+    """How much there is of everything."""
+    db.session.expire_all()
+    ended = db.session.query(UserSession).filter(UserSession.revoked_at.isnot(None)).count()
+    return (*(db.session.query(model).count() for model in (User, UserSession, Instance)), ended)
+
+
+def test_every_route_has_a_declared_policy(app):
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} == set(POLICIES)
+
+
+def test_a_policy_for_everybody_is_what_the_code_says_too(app):
+    marked = {name for name, view in app.view_functions.items() if getattr(view, "is_public", False)} | {"static"}
+
+    assert marked == {name for name, policy in POLICIES.items() if policy.open_to == "everybody"}
+
+
+def test_nobody_and_no_method_ever_meets_a_fault_and_every_answer_has_its_headers(world):
+    wrong = []
+    for rule in rules(world.app):
+        for who, person in world.people.items():
+            for whose in world.addresses if POLICIES[rule.endpoint].owned else ("mine",):
+                for method in METHODS:
+                    answer = person.open(method, world.url(rule, whose))
+                    if answer.status >= 500 or not _has_headers(answer):
+                        wrong.append((who, method, answer.url, answer.status))
+    assert wrong == []
+
+
+def _has_headers(answer: Page) -> bool:
+    headers = answer.headers
+    return (
+        "frame-ancestors 'none'" in headers.get("Content-Security-Policy", "")
+        and headers.get("X-Content-Type-Options") == "nosniff"
+        and headers.get("X-Frame-Options") == "DENY"
+        and headers.get("Referrer-Policy") in ("same-origin", "strict-origin")
+        and bool(headers.get("X-Request-Id"))
+        and ("no-store" in headers.get("Cache-Control", "") or answer.url.endswith((".css", ".svg")))
+    )
+
+
+def test_a_method_that_an_address_does_not_take_is_refused_to_everybody_alike(world):
+    wrong = []
+    for rule in rules(world.app):
+        url = world.url(rule, "mine")
+        for who, person in world.people.items():
+            for method in set(METHODS) - methods(world.app, rule, url):
+                if (answer := person.open(method, url, {"csrf_token": world.tokens[who]})).status != 405:
+                    wrong.append((who, method, url, answer.status))
+    assert wrong == []
+
+
+def test_a_stranger_sees_what_is_open_to_everybody_and_is_sent_to_sign_in_for_the_rest(world):
+    nobody, before = world.people["nobody"], counted()
+    for rule in rules(world.app):
+        if POLICIES[rule.endpoint].open_to == "everybody":
+            continue
+        for whose in world.addresses:
+            url = world.url(rule, whose)
+            for method in sorted(methods(world.app, rule, url)):
+                answer = nobody.open(method, url, {"csrf_token": world.tokens["nobody"]})
+                location = answer.headers.get("Location", "")
+                assert (answer.status, location.partition("?")[0]) == (303, "/sign-in"), (method, url, answer.status)
+                assert ("next=" in location) == (method in SAFE)
+    assert counted() == before
+
+
+def test_what_is_somebody_elses_looks_exactly_like_what_is_not_there(world):
+    before = counted()
+    for rule in rules(world.app):
+        if not POLICIES[rule.endpoint].owned:
+            continue
+        for who in ("alice", "carol"):
+            person, token = world.people[who], {"csrf_token": world.tokens[who]}
+            for method in sorted(methods(world.app, rule, world.url(rule, "mine")) - {"OPTIONS"}):
+                theirs, absent = (person.open(method, world.url(rule, whose), token) for whose in ("theirs", "absent"))
+                assert theirs.status == absent.status == 404, (who, method, theirs.url)
+                assert plain(theirs, theirs.path) == plain(absent, absent.path)
+                names = [[name for name, _ in page.headers if name != "Set-Cookie"] for page in (theirs, absent)]
+                assert names[0] == names[1]
+    assert counted() == before
+
+
+def test_what_is_ones_own_is_there(world):
+    alice = world.people["alice"]
+    for rule in rules(world.app):
+        if POLICIES[rule.endpoint].owned and "GET" in (rule.methods or ()):
+            assert alice.open("GET", world.url(rule, "mine")).status == 200
+            assert alice.open("HEAD", world.url(rule, "mine")).status == 200
+
+
+def test_no_change_is_made_without_a_form_token(world):
+    before = counted()
+    for rule in rules(world.app):
+        if "POST" not in (rule.methods or ()):
+            continue
+        for who, person in world.people.items():
+            others = next(token for name, token in world.tokens.items() if name != who)
+            for data in ({}, {"csrf_token": ""}, {"csrf_token": "x"}, {"csrf_token": others}):
+                answer = person.open("POST", world.url(rule, "mine"), data)
+                assert answer.status == 400, (who, answer.url, data, answer.status)
+                assert "Please send the form again" in answer.text
+    assert counted() == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=str,
+)
+def test_no_change_is_made_for_another_site(headers, world):
+    before = counted()
+    for rule in rules(world.app):
+        if "POST" not in (rule.methods or ()):
+            continue
+        for who, person in world.people.items():
+            answer = person.open("POST", world.url(rule, "mine"), {"csrf_token": world.tokens[who]}, **headers)
+            assert answer.status == 403, (who, answer.url, answer.status)
+    assert counted() == before
+
+
+def test_looking_changes_nothing(world):
+    before = counted()
+    for rule in rules(world.app):
+        for person in world.people.values():
+            for method in SAFE:
+                person.open(method, world.url(rule, "mine"))
+    assert counted() == before
+
+
+def test_an_administrator_has_no_more_rights_over_connections_than_anybody(world):
+    for whose in ("mine", "theirs"):
+        assert world.people["carol"].open("GET", f"/instances/{world.addresses[whose]['instance_id']}").status == 404
