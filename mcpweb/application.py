@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask
+from redis import Redis
 
 from mcpweb import __version__, config, queue
 from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
@@ -22,9 +23,12 @@ from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
 from mcpweb.gateway.endpoint import Endpoint
+from mcpweb.instances import life_routes
 from mcpweb.instances import routes as instance_routes
 from mcpweb.instances.access import AccessCache
+from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import House
+from mcpweb.instances.propagation import Propagation
 from mcpweb.logs import audit, events
 from mcpweb.logs.writing import LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
@@ -50,17 +54,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     audit.start(derive(settings.secret_key, "audit chain"))
     found = registry.discover(plugin_folders(settings), registry.read_ports(ports_file(settings)), settings.base_urls)
     keyring = Keyring.parse(settings.encryption_keys)
+    redis = queue.connect(settings.redis_url or "redis://127.0.0.1:6379/0")
+    run = settings.home / "run"
+    propagation = Propagation(Generations(run / "generations"), redis, run)
     app.extensions["mcpweb_settings"] = settings
     app.extensions["mcpweb_house"] = House(
         registry=found,
         keyring=keyring,
         client=Outgoing(),
-        access=AccessCache(found.services, keyring, app.app_context),
+        access=AccessCache(found.services, keyring, app.app_context, propagation),
+        propagation=propagation,
     )
-    _extensions(app, settings)
+    _extensions(app, settings, redis)
     for part in (filters, errors, guard):
         part.init_app(app)
-    for module in (web_routes, account_routes, instance_routes, monitoring_routes):
+    for module in (web_routes, account_routes, instance_routes, life_routes, monitoring_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)
@@ -97,7 +105,7 @@ def _endpoint(app: Flask, settings: Settings) -> Endpoint:
     )
 
 
-def _extensions(app: Flask, settings: Settings) -> None:
+def _extensions(app: Flask, settings: Settings, redis: Redis) -> None:
     headers.init_app(app, https=settings.is_https)
     db.init_app(app)
     with app.app_context():
@@ -108,7 +116,7 @@ def _extensions(app: Flask, settings: Settings) -> None:
     login_manager.user_loader(account_routes.load_user)
     mail.init_app(app)
     limiter.init_app(app)
-    queue.start(queue.open_queue(queue.connect(settings.redis_url or "redis://127.0.0.1:6379/0")), app.app_context)
+    queue.start(queue.open_queue(redis), app.app_context)
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

@@ -128,6 +128,26 @@ def sign_in_link(email: str, admin: bool) -> None:
         click.echo(f"{settings().url}/sign-in/{link}")
 
 
+@cli.group()
+def audit() -> None:
+    """The audit trail."""
+
+
+@audit.command("verify")
+def audit_verify() -> None:
+    """Check that no entry was changed, removed, exchanged, inserted or cut off; exits 1 when one was."""
+    from mcpweb.logs.verifying import verify
+    from mcpweb.web.current import settings
+
+    app = _app()
+    with app.app_context():
+        verdict = verify(settings().home / "logs")
+    for note in verdict.notes:
+        click.echo(note)
+    click.echo(verdict.damage or f"{verdict.entries} entries, whole to the last, {verdict.last}")
+    sys.exit(0 if verdict.is_whole else 1)
+
+
 @cli.command(hidden=True)
 def prepare() -> None:
     """For the supervisor: migrate, and print as JSON what the first screen needs."""

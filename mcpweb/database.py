@@ -21,7 +21,7 @@ REVISION = "0001"
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000")
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
-_after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar("after_commit", default=None)
+_after_commit: ContextVar[list[Callable[[], object]] | None] = ContextVar("after_commit", default=None)
 
 
 class Base(DeclarativeBase):
@@ -82,7 +82,7 @@ def transaction() -> Iterator[None]:
         callback()
 
 
-def after_commit(callback: Callable[[], None]) -> None:
+def after_commit(callback: Callable[[], object]) -> None:
     """Run `callback` when the open transaction has been committed; not at all when it fails."""
     callbacks = _after_commit.get()
     if callbacks is None:

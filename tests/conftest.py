@@ -163,7 +163,9 @@ def empty(app: Flask) -> None:
                 for table in reversed(Base.metadata.sorted_tables):
                     db.session.execute(table.delete())
         registration.register(house().registry)
-        queue.connect(current_settings().redis_url).flushdb()
+        redis = queue.connect(current_settings().redis_url)
+        # The hosts stay known: losing their list makes them doubt everything for a while.
+        redis.delete("-", *(key for key in redis.scan_iter() if key != b"mcpweb:hosts"))
         limiter.reset()
         house().access.clear()
 

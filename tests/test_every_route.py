@@ -55,6 +55,18 @@ POLICIES = {
     "instances.connect": USERS,
     "instances.index": USERS,
     "instances.show": OWNERS,
+    "life.activate": OWNERS,
+    "life.deactivate": OWNERS,
+    "life.renew": OWNERS,
+    "life.extend": OWNERS,
+    "life.rename": OWNERS,
+    "life.tools": OWNERS,
+    "life.add_token": OWNERS,
+    "life.revoke_token": OWNERS,
+    "life.rotate_token": OWNERS,
+    "life.credential": OWNERS,
+    "life.check_credential": OWNERS,
+    "life.delete": OWNERS,
     "monitoring.alive": EVERYBODY,
     "monitoring.ready": EVERYBODY,
 }
@@ -92,15 +104,22 @@ def world(
     link = links.direct_link("dave@example.com", Role.USER, links.Links.of(current_settings()))
     shared = {"filename": "css/base.css", "name": "github", "token": link}
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
-    instances = {who: str(make_instance(f"{who}@example.com")[0].id) for who in ("alice", "bob")}
+    made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
+    instances = {who: str(instance.id) for who, instance in made.items()}
+    tokens = {who: str(instance.tokens[0].id) for who, instance in made.items()}
     return World(
         app,
         people,
         {who: _form_token(person) for who, person in people.items()},
         {
-            "mine": {**shared, "session_id": rows["alice"], "instance_id": instances["alice"]},
-            "theirs": {**shared, "session_id": rows["bob"], "instance_id": instances["bob"]},
-            "absent": {**shared, "session_id": "987654", "instance_id": str(uuid4())},
+            "mine": {
+                **shared,
+                "session_id": rows["alice"],
+                "instance_id": instances["alice"],
+                "token_id": tokens["alice"],
+            },
+            "theirs": {**shared, "session_id": rows["bob"], "instance_id": instances["bob"], "token_id": tokens["bob"]},
+            "absent": {**shared, "session_id": "987654", "instance_id": str(uuid4()), "token_id": "987654"},
         },
     )
 

@@ -19,9 +19,11 @@ from mcpweb.crypto import Keyring, hash_secret, is_token
 from mcpweb.database import db
 from mcpweb.instances import credentials
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
+from mcpweb.instances.propagation import Propagation
 
 MAX_AGE_S = 60.0
 MAX_ENTRIES = 10_000
+_SWEEP_S = 5.0
 
 
 class Unauthorized(Exception):
@@ -50,24 +52,43 @@ class Stats:
 
     hits: int = 0
     misses: int = 0
+    invalidations: int = 0
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An access, and what tells whether it still holds."""
+
+    access: Access
+    generation: int
+    loaded_at: float
+
+
 class AccessCache:
-    """Accesses by instance id, for this process."""
+    """Accesses by instance id, for this process.
+
+    An entry holds while its instance's generation is the one that it was loaded at, for a minute at most, and only as
+    long as this host hears of the other hosts' changes; otherwise the database is asked, and when that does not answer,
+    the call is refused.
+    """
 
     def __init__(
         self,
         services: Mapping[str, Service],
         keyring: Keyring,
         app_context: Callable[[], AbstractContextManager[Any]],
+        propagation: Propagation,
     ) -> None:
         self._services = services
         self._keyring = keyring
         self._app_context = app_context
-        self._entries: OrderedDict[UUID, tuple[float, Access]] = OrderedDict()
+        self._propagation = propagation
+        self._generations = propagation.generations
+        self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
         self._loading: dict[UUID, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._sweeper: threading.Thread | None = None
         self.stats = Stats()
 
     def get(self, instance_id: UUID, bearer: str) -> tuple[Access, bool]:
@@ -80,21 +101,16 @@ class AccessCache:
             raise Unauthorized
         token_hash = hash_secret(bearer)
         access = self._remembered(instance_id)
-        if access is not None and self._admits(access, token_hash):
+        if access is not None and _admits(access, token_hash):
             self.stats.hits += 1
             return access, True
         self.stats.misses += 1
+        self._propagation.ensure_listening()
         # A token that the remembered access does not know may be newer than it, so the database decides.
         access = self._load_once(instance_id, token_hash)
-        if access is None or not self._admits(access, token_hash):
+        if access is None or not _admits(access, token_hash):
             raise Unauthorized
         return access, False
-
-    def drop(self, instance_id: UUID) -> None:
-        """Forget an instance; the next call loads it anew."""
-        with self._lock:
-            self._entries.pop(instance_id, None)
-            self.stats.size = len(self._entries)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -102,43 +118,72 @@ class AccessCache:
             self._entries.clear()
             self.stats.size = 0
 
+    def sweep(self) -> int:
+        """Drop what no longer holds, with its credential; returns how much is left."""
+        for instance_id, entry in list(self._entries.items()):
+            if not self._holds(instance_id, entry):
+                self._drop(instance_id, entry)
+        return len(self._entries)
+
     def _remembered(self, instance_id: UUID) -> Access | None:
         entry = self._entries.get(instance_id)
-        if entry is None or clock.monotonic() - entry[0] > MAX_AGE_S:
+        if entry is None or not self._generations.is_trusted:
             return None
-        return entry[1]
+        if self._holds(instance_id, entry):
+            return entry.access
+        self._drop(instance_id, entry)
+        return None
 
-    def _admits(self, access: Access, token_hash: bytes) -> bool:
-        if token_hash not in access.tokens:
-            return False
-        expires_at = access.tokens[token_hash]
-        return expires_at is None or expires_at > clock.utcnow()
+    def _holds(self, instance_id: UUID, entry: _Entry) -> bool:
+        return (
+            entry.generation == self._generations.current(instance_id)
+            and clock.monotonic() - entry.loaded_at <= MAX_AGE_S
+        )
+
+    def _drop(self, instance_id: UUID, entry: _Entry) -> None:
+        with self._lock:
+            if self._entries.get(instance_id) is entry:
+                del self._entries[instance_id]
+                self.stats.invalidations += 1
+                self.stats.size = len(self._entries)
 
     def _load_once(self, instance_id: UUID, token_hash: bytes) -> Access | None:
+        """Load for all who wait for it; whoever waited takes what was loaded after it came."""
+        asked_at = clock.monotonic()
         with self._lock:
             loading = self._loading.setdefault(instance_id, threading.Lock())
         try:
             with loading:
-                access = self._remembered(instance_id)
-                if access is not None and self._admits(access, token_hash):
-                    return access
+                entry = self._entries.get(instance_id)
+                fresh = entry is not None and entry.loaded_at >= asked_at and self._holds(instance_id, entry)
+                if fresh and entry is not None and _admits(entry.access, token_hash):
+                    return entry.access
                 return self._load(instance_id, token_hash)
         finally:
             with self._lock:
                 self._loading.pop(instance_id, None)
 
     def _load(self, instance_id: UUID, token_hash: bytes) -> Access | None:
-        started = clock.monotonic()
+        # The generation first: a change between the two reads then leaves an entry that is stale from the start.
+        generation, loaded_at = self._generations.current(instance_id), clock.monotonic()
         with self._app_context():
             access = self._read(instance_id, token_hash)
         if access is not None:
             with self._lock:
-                self._entries[instance_id] = (started, access)
+                self._entries[instance_id] = _Entry(access, generation, loaded_at)
                 self._entries.move_to_end(instance_id)
                 if len(self._entries) > MAX_ENTRIES:
                     self._entries.popitem(last=False)
                 self.stats.size = len(self._entries)
+                if self._sweeper is None or not self._sweeper.is_alive():
+                    self._sweeper = threading.Thread(target=self._sweep_until_empty, name="sweeper", daemon=True)
+                    self._sweeper.start()
         return access
+
+    def _sweep_until_empty(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(_SWEEP_S) and self.sweep():
+            pass
 
     def _read(self, instance_id: UUID, token_hash: bytes) -> Access | None:
         # Asking for the token first keeps strangers who guess from having credentials decrypted.
@@ -167,3 +212,10 @@ class AccessCache:
             tool_names=None if instance.enabled_tools is None else frozenset(instance.enabled_tools),
             tokens={row.token_hash: row.expires_at for row in instance.tokens if row.revoked_at is None},
         )
+
+
+def _admits(access: Access, token_hash: bytes) -> bool:
+    if token_hash not in access.tokens:
+        return False
+    expires_at = access.tokens[token_hash]
+    return expires_at is None or expires_at > clock.utcnow()

@@ -10,6 +10,7 @@ from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.catalog.registry import Registry
 from mcpweb.crypto import Keyring
 from mcpweb.instances.access import AccessCache
+from mcpweb.instances.propagation import Propagation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class House:
     keyring: Keyring
     client: Outgoing
     access: AccessCache
+    propagation: Propagation
 
 
 def house() -> House:

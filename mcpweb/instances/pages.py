@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
+from mcpweb.catalog.checking import CheckRefused
 from mcpweb.catalog.registry import Registry, Service
 from mcpweb.crypto import TOKEN_PREFIX
-from mcpweb.instances import snippets
+from mcpweb.instances import snippets, tokens
+from mcpweb.instances.forms import CredentialForm
+from mcpweb.instances.life_forms import ToolsForm
+from mcpweb.instances.lifecycle import OFFER_EXTENSION
 from mcpweb.instances.models import Instance
 from mcpweb.logs import events, reading
 
@@ -54,6 +60,7 @@ def summary(instance: Instance, registry: Registry, now: datetime) -> dict[str, 
         "status_at_now": str(status),
         "credential_state": instance.credential_state,
         "expires_at": instance.expires_at,
+        "may_extend": status != "expired" and instance.expires_at - now <= OFFER_EXTENSION,
         "expires_soon": status == "active" and instance.expires_at - now <= _SOON,
         "last_call_at": calls[0]["at"] if calls else None,
         "account_label": instance.account_label,
@@ -78,6 +85,7 @@ def detail(
         "tools": [tool for tool in tools if instance.enabled_tools is None or tool.name in instance.enabled_tools],
         "tokens": [
             {
+                "id": row.id,
                 "name": row.name,
                 "prefix": TOKEN_PREFIX,
                 "last_four": row.last_four,
@@ -85,8 +93,7 @@ def detail(
                 "last_used_at": row.last_used_at,
                 "expires_at": row.expires_at,
             }
-            for row in instance.tokens
-            if row.revoked_at is None
+            for row in tokens.valid(instance)
         ],
         "credential": {
             "account_label": instance.account_label,
@@ -96,6 +103,28 @@ def detail(
             "scopes": instance.scopes,
         },
     }
+
+
+def tools_page(instance: Instance, service: Service, form: ToolsForm) -> dict[str, Any]:
+    """What the choice of tools shows: every tool with its size for a model, in tokens (four characters each)."""
+    rows: list[dict[str, Any]] = [
+        {"tool": tool, "size": len(orjson.dumps(tool.definition())) // 4} for tool in service.tools.values()
+    ]
+    return {
+        "instance": instance,
+        "service": service_tile(service, enabled=True),
+        "form": form,
+        "rows": rows,
+        "all_size": sum(row["size"] for row in rows),
+        "read_only_size": sum(row["size"] for row in rows if row["tool"].read_only),
+    }
+
+
+def key_page(
+    instance: Instance, service: Service, form: CredentialForm, refusal: CheckRefused | None
+) -> dict[str, Any]:
+    """What replacing the key shows."""
+    return {"instance": instance, "service": service_tile(service, enabled=True), "form": form, "refusal": refusal}
 
 
 def check_result(check: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -15,8 +15,9 @@ from mcpweb.catalog.registry import Service
 from mcpweb.errors import NotFound
 from mcpweb.extensions import limiter
 from mcpweb.instances import creation, forms, pages, queries
-from mcpweb.instances.forms import ConnectForm
+from mcpweb.instances.forms import ConnectForm, LifetimeForm, NameForm
 from mcpweb.instances.house import house
+from mcpweb.instances.life_forms import OverlapForm
 from mcpweb.instances.models import Instance, Status
 from mcpweb.instances.reveal import keep_for_once, take_once
 from mcpweb.logs import events
@@ -95,12 +96,32 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/instances/<uuid:instance_id>")
 def show(instance_id: UUID) -> ResponseReturnValue:
-    """One of my instances; its token only right after it was made."""
+    """One of my instances; a token only right after it was made."""
+    return page(instance_id)
+
+
+def page(instance_id: UUID) -> str:
+    """The page of one of my instances; what has just been said by `flash` stands on it.
+
+    Raises:
+        NotFound: there is none, or it is not mine.
+    """
     instance = queries.get_owned(instance_id, current_user)
     once = take_once(session, instance.id, house().keyring) or {} if request.method == "GET" else {}
     endpoint_url = f"{settings().url}/mcp/{instance.id}"
-    page = pages.detail(instance, house().registry, clock.utcnow(), endpoint_url, once.get("token"))
-    return render_template("instances/show.html", **page, check=pages.check_result(once.get("check")), nav="instances")
+    shown = pages.detail(instance, house().registry, clock.utcnow(), endpoint_url, once.get("token"))
+    return render_template(
+        "instances/show.html", **shown, check=pages.check_result(once.get("check")), **_changes(), nav="instances"
+    )
+
+
+def _changes() -> dict[str, object]:
+    """The forms on an instance's page."""
+    return {
+        "end_form": LifetimeForm().limited(settings().instance_days_max),
+        "name_form": NameForm(formdata=None),
+        "overlap_form": OverlapForm(formdata=None),
+    }
 
 
 def _created(instance: Instance, token: str, checked: Checked | None) -> ResponseReturnValue:

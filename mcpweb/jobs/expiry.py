@@ -25,16 +25,19 @@ def expire_instances() -> None:
 def _expire_batch(status: Status) -> int:
     """Claim up to 500 due instances by one statement, so that each belongs to exactly one of several runs."""
     with transaction():
-        due = select(Instance.id).where(Instance.status == status, Instance.expires_at <= now()).limit(_BATCH)
+        moment = now()
+        due = select(Instance.id).where(Instance.status == status, Instance.expires_at <= moment).limit(_BATCH)
         claimed = db.session.execute(
             update(Instance)
-            .where(Instance.id.in_(due), Instance.status == status)
+            # The end once more: PostgreSQL looks at a row again that was renewed meanwhile, but not into the list.
+            .where(Instance.id.in_(due), Instance.status == status, Instance.expires_at <= moment)
             .values(status=Status.EXPIRED)
             .returning(Instance.id, Instance.service_name, Instance.expires_at)
             .execution_options(synchronize_session=False)
         ).all()
         if status == Status.ACTIVE:
-            for name, count in Counter(row.service_name for row in claimed).items():
+            # In one order, so that two runs never wait for each other's services.
+            for name, count in sorted(Counter(row.service_name for row in claimed).items()):
                 db.session.execute(
                     update(ServiceRow)
                     .where(ServiceRow.name == name)

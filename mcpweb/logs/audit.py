@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -46,14 +43,17 @@ def record(action: str, *, actor: str, subject: str, **details: Any) -> None:
         details=details,
         digest=b"",
     )
-    event.digest = _digest(before, event.seq, event.at, event.action, event.actor, event.subject, event.ip, details)
+    event.digest = digest_of(before, event)
     db.session.add(event)
     db.session.flush()
-    after_commit(lambda: events.audit(action, seq=seq, actor=actor, subject=subject, **details))
+    # The logged digest is the anchor of the chain: outside the database, and kept longest of all logs.
+    after_commit(
+        lambda: events.audit(action, seq=seq, chain=event.digest.hex(), actor=actor, subject=subject, **details)
+    )
 
 
-def _digest(
-    before: bytes, seq: int, at: datetime, action: str, actor: str, subject: str, ip: str, details: Mapping[str, Any]
-) -> bytes:
-    body = json.dumps([seq, at.isoformat(), action, actor, subject, ip, details], sort_keys=True, separators=(",", ":"))
-    return hmac.new(_key, before + body.encode(), hashlib.sha256).digest()
+def digest_of(before: bytes, event: AuditEvent) -> bytes:
+    """The digest of an entry after the one with the digest `before`: HMAC-SHA-256 over both."""
+    said = [event.seq, event.at.isoformat(), event.action, event.actor, event.subject, event.ip, event.details]
+    body = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hmac.digest(_key, before + body.encode(), "sha256")

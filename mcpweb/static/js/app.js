@@ -2,6 +2,7 @@
 import "./copy.js";
 import "./forms.js";
 import { localTimes } from "./times.js";
+import { sumPicks } from "./picks.js";
 import { rememberTabs } from "./tabs.js";
 import { watchRegions } from "./refresh.js";
 
@@ -14,4 +15,5 @@ document.addEventListener("click", (event) => {
 
 localTimes(document);
 rememberTabs();
+sumPicks();
 watchRegions();

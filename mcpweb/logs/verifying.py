@@ -1,0 +1,96 @@
+"""Is the audit trail whole? Walks the chain in the database and compares it with what was logged beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from mcpweb.database import db
+from mcpweb.logs.audit import digest_of
+from mcpweb.logs.models import AuditEvent
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the trail looks like: how far it holds, and the first damage with its place."""
+
+    entries: int
+    last: int
+    damage: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was found."""
+        return not self.damage
+
+
+def verify(log_folder: Path) -> Verdict:
+    """Check every entry against the one before, and the end against the newest logged one.
+
+    A trail that was rewritten as a whole by somebody with the key, who also rewrote the logs, can not be told from a
+    true one: keep a copy of the logs elsewhere.
+    """
+    logged, notes = _logged(log_folder)
+    before, last, entries = b"", 0, 0
+    for event in _events():
+        entries += 1
+        if event.seq != last + 1:
+            missing = f"{last + 1}" if event.seq == last + 2 else f"{last + 1} to {event.seq - 1}"
+            return Verdict(entries, last, f"entry {missing} is missing", notes)
+        if digest_of(before, event) != event.digest:
+            return Verdict(entries, last, _damage(event, logged), notes)
+        if (known := logged.get(event.seq)) and known != event.digest.hex():
+            return Verdict(entries, last, f"from entry {event.seq} on the chain was rewritten", notes)
+        before, last = event.digest, event.seq
+    newest = max(logged, default=0)
+    if newest > last:
+        return Verdict(entries, last, f"the end is cut off: it ends at {last}, the log knows {newest}", notes)
+    return Verdict(entries, last, "", notes)
+
+
+def _damage(event: AuditEvent, logged: Mapping[int, str]) -> str:
+    """What happened to an entry that does not fit the one before it, as far as the logged digests tell."""
+    place = next((seq for seq, known in logged.items() if known == event.digest.hex()), None)
+    if place not in (None, event.seq):
+        return f"entry {event.seq} was exchanged with entry {place}"
+    true_digest = bytes.fromhex(logged[event.seq]) if event.seq in logged else b""
+    if place is None and db.session.scalar(select(AuditEvent.seq).where(AuditEvent.digest == true_digest)):
+        return f"entry {event.seq} was inserted"
+    return f"entry {event.seq} was changed"
+
+
+def _events() -> Iterator[AuditEvent]:
+    last = 0
+    while rows := db.session.scalars(
+        select(AuditEvent).where(AuditEvent.seq > last).order_by(AuditEvent.seq).limit(_BATCH)
+    ).all():
+        yield from rows
+        last = rows[-1].seq
+        db.session.expunge_all()
+
+
+def _logged(folder: Path) -> tuple[dict[int, str], tuple[str, ...]]:
+    """The digests in the audit log by entry, and a note for each file or line that can not be read."""
+    found: dict[int, str] = {}
+    notes = []
+    for path in sorted(folder.glob("system/audit-*.jsonl")):
+        lines = path.read_bytes().split(b"\n")
+        for number, raw in enumerate(lines, 1):
+            if not raw:
+                continue
+            try:
+                line = json.loads(raw)
+                found[int(line["seq"])] = str(line["chain"])
+            except (ValueError, KeyError, TypeError):
+                torn = number == len(lines)
+                notes.append(
+                    f"{path.name}, line {number}: " + ("torn at the end, as by a crash" if torn else "unreadable")
+                )
+    return found, tuple(notes)
