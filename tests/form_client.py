@@ -198,7 +198,7 @@ class FormClient:
 
 
 def filled(form: Form, **values: str) -> list[tuple[str, str]]:
-    """What the form sends with these values in place of its own; `_` in a name stands for `-`."""
+    """What the form sends with these values in place of its own; `_` stands for `-` where the form has such a name."""
     names = {name for name, _ in form.fields}
-    given = {name if name in names else name.replace("_", "-"): value for name, value in values.items()}
+    given = {dashed if (dashed := name.replace("_", "-")) in names else name: value for name, value in values.items()}
     return [(name, value) for name, value in form.fields if name not in given] + list(given.items())

@@ -164,7 +164,7 @@ def test_an_answer_that_is_no_json_is_the_services_fault(body, api, client):
 
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 308])
 def test_a_redirect_is_not_followed(status, api, client):
-    client.replies = [reply(status, b"", location="https://evil.example/")]
+    client.replies = [reply(status, {"moved": True}, location="https://evil.example/")]
 
     with pytest.raises(UpstreamError):
         api.get("/x")
