@@ -42,6 +42,8 @@ class Propagation:
         self._redis = client
         self._folder = folder
         self.host = _host_id(folder)
+        # When each host was alive for sure. Kept when Redis is not: it may have lost its list while one was cut off.
+        self._heard: dict[str, float] = {}
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
@@ -121,7 +123,7 @@ class Propagation:
         """Subscribe, then trust; ends with an error when the connection does."""
         with self._redis.pubsub() as channel:  # type: ignore[no-untyped-call]
             channel.subscribe(CHANNEL)
-            heard: dict[str, float] = {}
+            self._heard.pop(self.host, None)
             last_beat = 0.0
             while True:
                 now = clock.monotonic()
@@ -132,19 +134,23 @@ class Propagation:
                 if message and message["type"] == "subscribe":
                     # Whatever was said while nobody listened is lost, so everything loaded until now is stale.
                     self.generations.bump_all()
-                    heard = dict.fromkeys(self._hosts() - {self.host}, clock.monotonic())
+                    self._heard = dict.fromkeys({*self._heard, *self._hosts()} - {self.host}, clock.monotonic())
                 elif message:
-                    self._hear(_text(message["data"]), heard)
-                self._trust(heard)
+                    self._hear(_text(message["data"]))
+                self._trust()
 
     def _beat(self, now: float) -> None:
+        """Say that this host is alive, once it knows which others are there: one that has just come may fall silent."""
+        if self.host in self._heard:
+            for host in self._hosts():
+                self._heard.setdefault(host, self._heard[self.host])
         is_new = self._redis.hset(_HOSTS, self.host, "1")
         if is_new:  # so the list of hosts was lost, and lacks some of the others for a moment
             self._doubt()
         if not self.generations.is_doubted:
             self._redis.publish(CHANNEL, f"beat {self.host} {now}")
 
-    def _hear(self, text: str, heard: dict[str, float]) -> None:
+    def _hear(self, text: str) -> None:
         """Note when a host was alive for sure, and take in what it says.
 
         Messages come in the order in which Redis got them, however late. So whoever is heard after one of our own beats
@@ -152,9 +158,9 @@ class Propagation:
         """
         kind, host, *rest = text.split(" ")
         if kind == "beat" and host == self.host:
-            heard[host] = float(rest[0])
-        elif self.host in heard:
-            heard[host] = heard[self.host]
+            self._heard[host] = float(rest[0])
+        elif self.host in self._heard:
+            self._heard[host] = self._heard[self.host]
         if kind == "change" and host != self.host:
             reply, *ids = rest
             for instance_id in ids:
@@ -162,14 +168,14 @@ class Propagation:
             self._redis.rpush(reply, self.host)
             self._redis.expire(reply, 10)
 
-    def _trust(self, heard: dict[str, float]) -> None:
+    def _trust(self) -> None:
         now = clock.monotonic()
-        for host, at in list(heard.items()):
+        for host, at in list(self._heard.items()):
             if host != self.host and now - at > _FORGET_HOST_S:
-                del heard[host]
+                del self._heard[host]
                 self._redis.hdel(_HOSTS, host)
-        if self.host in heard:
-            self.generations.trust_until(min(heard.values()) + DEAF_AFTER_S)
+        if self.host in self._heard:
+            self.generations.trust_until(min(self._heard.values()) + DEAF_AFTER_S)
 
 
 def _text(value: bytes | str) -> str:

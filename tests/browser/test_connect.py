@@ -31,7 +31,7 @@ def test_the_token_is_shown_once(page: Page) -> None:
 
     expect(page.get_by_role("heading", name="Copy this token now")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^mcpw_[0-9A-Za-z]{38}$"))).to_be_visible()
-    expect(page.get_by_text("The key works")).to_be_visible()
+    expect(page.get_by_text("The key works", exact=True)).to_be_visible()
     expect(page.locator("main")).to_contain_text("octocat")
     page.reload()
     expect(page.get_by_role("heading", name="Endpoint")).to_be_visible()

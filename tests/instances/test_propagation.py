@@ -234,14 +234,44 @@ def test_a_redis_that_says_nothing_holds_a_change_for_a_few_seconds_only(host, s
 
 def test_a_host_is_taken_to_have_been_alive_when_our_own_last_beat_was_sent_and_not_later(host):
     here = host("a", listens=False)
-    heard: dict[str, float] = {}
 
-    here._hear("beat other 5", heard)
-    assert heard == {}, "before the first of our own, nothing is known"
-    here._hear(f"beat {here.host} 100.5", heard)
-    here._hear("beat other 999999", heard)
+    here._hear("beat other 5")
+    assert here._heard == {}, "before the first of our own, nothing is known"
+    here._hear(f"beat {here.host} 100.5")
+    here._hear("beat other 999999")
 
-    assert heard == {here.host: 100.5, "other": 100.5}
+    assert here._heard == {here.host: 100.5, "other": 100.5}
+
+
+def test_a_host_that_has_just_come_and_can_not_tell_is_not_overlooked(host, socket_path):
+    there = host("b")
+    settle(there)
+    with FaultProxy(socket_path) as way:
+        here = host("a", port=way.port)
+        until(lambda: there._redis.hexists("mcpweb:hosts", here.host), "it is on the list")
+        id = uuid4()
+        before = there.generations.current(id)
+        way.set("refuse")
+
+        here.changed(id)
+
+        assert not believes(there, id, before)
+
+
+def test_a_host_that_is_cut_off_is_not_forgotten_when_redis_loses_its_list(host, valkey, socket_path):
+    with FaultProxy(socket_path) as way:
+        here, there = host("a", port=way.port), host("b")
+        settle(here, there)
+        way.set("refuse")
+        valkey.flushall()
+        valkey.client_kill_filter(_type="pubsub")
+        until(lambda: there.generations.is_doubted, "it has noticed")
+        id = uuid4()
+        before = there.generations.current(id)
+
+        here.changed(id)
+
+        assert not believes(there, id, before)
 
 
 def test_the_processes_of_a_host_find_one_name_for_it(tmp_path, valkey):
