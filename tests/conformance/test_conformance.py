@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _run(command: list[str], url: str, folder: Path, *arguments: str) -> dict[st
     )
     results: dict[str, list[str]] = {}
     for file in folder.glob("*/checks.json"):
-        scenario = file.parent.name.removeprefix("server-").rpartition("-20")[0]
+        scenario = re.split(r"-\d{4}-\d\d-\d\dT", file.parent.name.removeprefix("server-"))[0]
         checks = json.loads(file.read_text())
         results[scenario] = [
             f"{check['id']}: {check.get('errorMessage')}" for check in checks if check["status"] == "FAILURE"
