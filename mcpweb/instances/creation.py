@@ -12,11 +12,12 @@ from mcpweb import clock
 from mcpweb.accounts.models import User
 from mcpweb.catalog.checking import Checked
 from mcpweb.catalog.registry import Service
-from mcpweb.crypto import Keyring, hash_secret, mint_token
+from mcpweb.crypto import Keyring
 from mcpweb.database import after_commit, db, take_turns, transaction
 from mcpweb.errors import Conflict, Unavailable
 from mcpweb.instances import credentials
 from mcpweb.instances.models import CredentialState, Instance, InstanceToken, ServiceRow, Status
+from mcpweb.instances.tokens import new_token
 from mcpweb.logs import audit, events
 
 _REPEATS = timedelta(minutes=10)
@@ -128,13 +129,18 @@ def _again(owner: User, creation_key: UUID) -> tuple[Instance, str]:
     if instance is None:
         raise Conflict("This could not be saved. Please try once more.")
     in_use = Conflict("This form was sent before, and its instance is in use already.")
-    if clock.utcnow() - instance.created_at > _REPEATS:
+    # With a second token the owner has been at work on it, and has seen the first one.
+    if clock.utcnow() - instance.created_at > _REPEATS or len(instance.tokens) != 1:
         raise in_use
     row, token = new_token("First token", clock.utcnow())
     with transaction():
         replaced = db.session.execute(
             update(InstanceToken)
-            .where(InstanceToken.instance_id == instance.id, InstanceToken.last_used_at.is_(None))
+            .where(
+                InstanceToken.id == instance.tokens[0].id,
+                InstanceToken.last_used_at.is_(None),
+                InstanceToken.revoked_at.is_(None),
+            )
             .values(token_hash=row.token_hash, last_four=row.last_four)
         )
         if replaced.rowcount != 1:  # type: ignore[attr-defined]
@@ -146,9 +152,3 @@ def _made(owner: User, creation_key: UUID) -> Instance | None:
     return db.session.scalar(
         select(Instance).where(Instance.owner_id == owner.id, Instance.creation_key == creation_key)
     )
-
-
-def new_token(name: str, moment: datetime) -> tuple[InstanceToken, str]:
-    """A fresh token: the row that keeps its hash, and the text that is shown once."""
-    token = mint_token()
-    return InstanceToken(name=name, token_hash=hash_secret(token), last_four=token[-4:], created_at=moment), token

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, update
 
@@ -17,16 +17,21 @@ OVERLAPS = {"now": timedelta(0), "1 hour": timedelta(hours=1), "24 hours": timed
 """How long a replaced token goes on working, by the word in the form."""
 
 
+def new_token(name: str, moment: datetime) -> tuple[InstanceToken, str]:
+    """A fresh token: the row that keeps its hash, and the text that is shown once."""
+    token = mint_token()
+    return InstanceToken(name=name, token_hash=hash_secret(token), last_four=token[-4:], created_at=moment), token
+
+
 def add(instance: Instance, name: str, actor: str) -> str:
     """A further token; returns its text, which is shown once.
 
     Raises:
         Conflict: the instance has as many as one may have.
     """
-    token = mint_token()
     with changing(instance):
         _check_room(instance)
-        _insert(instance, name, token)
+        token = _insert(instance, name)
         record("token.create", instance, actor, name=name, last_four=token[-4:])
     return token
 
@@ -49,12 +54,11 @@ def rotate(instance: Instance, token_id: int, overlap: timedelta, actor: str) ->
         NotFound: the instance has no such token, or it has ended already.
         Conflict: with an overlap, the instance would have more tokens than one may have.
     """
-    token = mint_token()
     with changing(instance):
         if overlap:
             _check_room(instance)
         name = _end(instance, token_id, overlap)
-        _insert(instance, name, token)
+        token = _insert(instance, name)
         record("token.rotate", instance, actor, token=token_id, overlap_s=int(overlap.total_seconds()), name=name)
     return token
 
@@ -73,13 +77,12 @@ def _check_room(instance: Instance) -> None:
         raise Conflict(f"An instance has at most {MOST} tokens. Revoke one first.")
 
 
-def _insert(instance: Instance, name: str, token: str) -> None:
-    db.session.add(
-        InstanceToken(
-            instance_id=instance.id, name=name, token_hash=hash_secret(token), last_four=token[-4:], created_at=now()
-        )
-    )
+def _insert(instance: Instance, name: str) -> str:
+    row, token = new_token(name, now())
+    row.instance_id = instance.id
+    db.session.add(row)
     db.session.expire(instance, ["tokens"])
+    return token
 
 
 def _end(instance: Instance, token_id: int, overlap: timedelta) -> str:

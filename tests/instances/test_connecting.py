@@ -132,6 +132,18 @@ def test_a_form_that_comes_back_much_later_leaves_the_token_in_use_alone(alice, 
     assert counts() == ONE
 
 
+def test_a_form_that_comes_back_after_a_second_token_was_made_leaves_both_alone(alice, app):
+    form = alice.get("/services/github/connect").form("/connect")
+    page = alice.submit(form, credential_token=GOOD)
+    first, id = shown_token(page), page.path.rpartition("/")[2]
+    second = shown_token(alice.submit(page.form("/tokens"), label="Laptop"))
+
+    again = alice.submit(form, credential_token=GOOD)
+
+    assert again.status == 409
+    assert works(app, id, first) and works(app, id, second)
+
+
 def test_one_form_in_two_peoples_hands_makes_an_instance_for_each(alice, bob):
     key = str(uuid4())
 
