@@ -23,6 +23,8 @@ def call_tool(exchange: Exchange) -> Answered:
     """
     name = exchange.text("name")
     exchange.record.tool = name[:100]
+    if exchange.visit.access.keeps_arguments:
+        exchange.record.arguments = exchange.table("arguments")
     try:
         exchange.check_open()
         offered = _find(exchange, name)

@@ -61,7 +61,7 @@ def let_in(
         raise Unauthorized
     record.user_id = access.owner_id
     record.service = access.service.name
-    record.token_tail = bearer[-4:]
+    record.token_tail, record.token_id = bearer[-4:], access.token_id(bearer)
     record.cache = "hit" if hit else "miss"
     if environ["REQUEST_METHOD"] != "POST":
         raise RpcError(REFUSED, "Only POST is answered here.", status=HTTPStatus.METHOD_NOT_ALLOWED)

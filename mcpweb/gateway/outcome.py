@@ -35,6 +35,8 @@ def raised(exchange: Exchange, error: BaseException) -> dict[str, Any]:
     Raises:
         RpcError: the tool asks the client for something that it can not give.
     """
+    if isinstance(error, UpstreamError):
+        exchange.record.refusal = error.kind
     if isinstance(error, ToolError | UpstreamError | TooMuch):
         return refused(exchange, str(error))
     if isinstance(error, InputRequired):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from uuid import UUID
 
 from mcpweb.jsonrpc import BUSY, INTERNAL_ERROR, SWITCHED_OFF, RpcError
 
-Outcome = Literal["ok", "tool_error", "refused", "rejected", "error"]
-"""ok: answered. tool_error: the tool answered that it could not. refused: not let in, or not allowed to. rejected: bad
-input. error: a bug, here or in a plugin."""
+Outcome = Literal["ok", "tool_error", "refused", "limited", "rejected", "error"]
+"""ok: answered. tool_error: the tool answered that it could not. refused: not let in, or not allowed to. limited: too
+many calls. rejected: bad input. error: a bug, here or in a plugin."""
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call as the logs keep it. Never holds arguments, results or a whole token.
+    """One call as the logs keep it. Never holds results or a whole token, and arguments only where the owner wants it.
 
     `user_id` is None when the token did not open the instance; `instance_id` is then only what the address said.
     `method` and `tool` are what the client sent, cut to 100 characters.
@@ -29,9 +30,12 @@ class CallRecord:
     service: str = ""
     token_tail: str = ""
     """The last four characters of the token."""
+    token_id: int | None = None
     cache: Literal["", "hit", "miss"] = ""
     method: str = ""
     tool: str = ""
+    arguments: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What the tool was called with; the log line blacks out what looks like a secret, and cuts what is long."""
     protocol_version: str = ""
     client: str = ""
     """Name and version from clientInfo, where the client sends it."""
@@ -39,6 +43,8 @@ class CallRecord:
     http_status: int = 200
     rpc_code: int | None = None
     error: str = ""
+    refusal: str = ""
+    """What the service meant by refusing the call: the kind of its `UpstreamError`."""
     duration_ms: float = 0.0
     upstream_ms: float = 0.0
     upstream_requests: int = 0

@@ -31,6 +31,14 @@ class Unauthorized(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """A valid token: its row, and when it ends by itself."""
+
+    id: int
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """All that a call needs to know of an instance. `tool_names` is None when every tool is on."""
 
@@ -42,8 +50,15 @@ class Access:
     status: str
     expires_at: datetime
     tool_names: frozenset[str] | None
-    tokens: Mapping[bytes, datetime | None] = field(repr=False)
-    """Hash of each valid token, and when it ends by itself."""
+    tokens: Mapping[bytes, TokenAccess] = field(repr=False)
+    """Each valid token by its hash."""
+    keeps_arguments: bool = True
+    """Whether the arguments of a call stand in its log line."""
+
+    def token_id(self, bearer: str) -> int | None:
+        """The row of the token that was shown."""
+        found = self.tokens.get(hash_secret(bearer))
+        return found.id if found else None
 
 
 @dataclass(slots=True)
@@ -210,12 +225,13 @@ class AccessCache:
             status=instance.status,
             expires_at=instance.expires_at,
             tool_names=None if instance.enabled_tools is None else frozenset(instance.enabled_tools),
-            tokens={row.token_hash: row.expires_at for row in instance.tokens if row.revoked_at is None},
+            tokens={
+                row.token_hash: TokenAccess(row.id, row.expires_at) for row in instance.tokens if row.revoked_at is None
+            },
+            keeps_arguments=instance.keeps_arguments,
         )
 
 
 def _admits(access: Access, token_hash: bytes) -> bool:
-    if token_hash not in access.tokens:
-        return False
-    expires_at = access.tokens[token_hash]
-    return expires_at is None or expires_at > clock.utcnow()
+    token = access.tokens.get(token_hash)
+    return token is not None and (token.expires_at is None or token.expires_at > clock.utcnow())

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mcpweb.accounts.models import User
@@ -63,9 +63,21 @@ class Instance(Base):
     credential_state: Mapped[str] = mapped_column(String(10))
     credential_checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     credential_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    credential_due_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    """When the next check by itself is due; None: as soon as possible."""
+    credential_failures: Mapped[int] = mapped_column(default=0)
+    """How many checks in a row were refused."""
+    credential_refusals: Mapped[int] = mapped_column(default=0)
+    """How many calls in a row the service refused for the key's sake."""
     account_label: Mapped[str] = mapped_column(String(200), default="")
     scopes: Mapped[list[str] | None] = mapped_column(JSON)
     enabled_tools: Mapped[list[str] | None] = mapped_column(JSON)
+    keeps_arguments: Mapped[bool] = mapped_column(default=True)
+    """Whether the log of a call holds its arguments."""
+    reminded_days: Mapped[int | None] = mapped_column()
+    """The shortest span before the present end, in days, of which the owner was reminded."""
+    usage_count: Mapped[int] = mapped_column(default=0)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     owner: Mapped[User] = relationship()
     tokens: Mapped[list[InstanceToken]] = relationship(
@@ -94,5 +106,52 @@ class InstanceToken(Base):
     last_four: Mapped[str] = mapped_column(String(4))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_client: Mapped[str] = mapped_column(String(200), default="")
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Notice(Base):
+    """Something that an owner is told by mail, noted in the transaction that makes it true; sent by a job."""
+
+    __tablename__ = "notice"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey("instance.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    tries: Mapped[int] = mapped_column(default=0)
+    next_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+
+
+BUCKETS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+"""Upper bounds of a roll-up's duration buckets; the last bucket has none."""
+
+
+class UsageRollup(Base):
+    """The calls of one tool of an instance in one hour, as the host that answered them counted."""
+
+    __tablename__ = "usage_rollup"
+    __table_args__ = (Index("ix_usage_rollup_hour", "hour"),)
+
+    instance_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    tool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    host: Mapped[str] = mapped_column(String(12), primary_key=True)
+    calls: Mapped[int] = mapped_column(default=0)
+    errors: Mapped[int] = mapped_column(default=0)
+    upstream_ms: Mapped[int] = mapped_column(default=0)
+    """The sum of what the service took, in milliseconds."""
+    ms_10: Mapped[int] = mapped_column(default=0)
+    ms_25: Mapped[int] = mapped_column(default=0)
+    ms_50: Mapped[int] = mapped_column(default=0)
+    ms_100: Mapped[int] = mapped_column(default=0)
+    ms_250: Mapped[int] = mapped_column(default=0)
+    ms_500: Mapped[int] = mapped_column(default=0)
+    ms_1000: Mapped[int] = mapped_column(default=0)
+    ms_2500: Mapped[int] = mapped_column(default=0)
+    ms_5000: Mapped[int] = mapped_column(default=0)
+    ms_10000: Mapped[int] = mapped_column(default=0)
+    ms_more: Mapped[int] = mapped_column(default=0)

@@ -18,6 +18,7 @@ from uuid import UUID
 import redis
 
 from mcpweb import clock
+from mcpweb.hosts import host_id
 from mcpweb.instances.generations import Generations
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Propagation:
         self.generations = generations
         self._redis = client
         self._folder = folder
-        self.host = _host_id(folder)
+        self.host = host_id(folder)
         # When each host was alive for sure. Kept when Redis is not: it may have lost its list while one was cut off.
         self._heard: dict[str, float] = {}
         self._thread: threading.Thread | None = None
@@ -180,16 +181,3 @@ class Propagation:
 
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _host_id(folder: Path) -> str:
-    """A name for this home folder that stays: several hosts may have the same host name."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "host_id").open("a+", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the processes of a host start at the same moment
-        file.seek(0)
-        found = file.read()
-        if not found:
-            found = secrets.token_hex(6)
-            file.write(found)
-    return found

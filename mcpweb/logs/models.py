@@ -1,11 +1,11 @@
-"""The audit trail in the database."""
+"""What the database holds of the logs: the audit trail, how far each file is indexed, and counts by the hour."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mcpweb.database import Base, UTCDateTime
@@ -24,3 +24,30 @@ class AuditEvent(Base):
     ip: Mapped[str] = mapped_column(String(45), default="")
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class LogFile(Base):
+    """A system log file of one host, and how far its lines are in the index and counted."""
+
+    __tablename__ = "log_file"
+    __table_args__ = (UniqueConstraint("host", "name", name="uq_log_file_host"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(String(12))
+    name: Mapped[str] = mapped_column(String(60))
+    """`performance-2026-11-25.jsonl`, also once it is compressed."""
+    offset: Mapped[int] = mapped_column(BigInteger, default=0)
+    """In bytes of the uncompressed file."""
+    indexed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class LogRollup(Base):
+    """How many lines a host wrote in one hour, by category and level."""
+
+    __tablename__ = "log_rollup"
+
+    hour: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    host: Mapped[str] = mapped_column(String(12), primary_key=True)
+    category: Mapped[str] = mapped_column(String(20), primary_key=True)
+    level: Mapped[str] = mapped_column(String(10), primary_key=True)
+    lines: Mapped[int] = mapped_column(default=0)

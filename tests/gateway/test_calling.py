@@ -394,3 +394,11 @@ def test_the_same_id_in_two_calls_at_once_does_not_mix_up_their_answers():
         thread.join()
 
     assert answers == {"alice": "alice", "bob": "bob"}
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_record_holds_the_arguments_only_where_the_owner_wants_it(keeps, door):
+    door.accesses.change(door.id, keeps_arguments=keeps)
+    door.call("read", {"owner": "octocat"})
+
+    assert door.records[0].arguments == ({"owner": "octocat"} if keeps else None)

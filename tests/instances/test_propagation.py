@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from mcpweb import embedded_redis
-from mcpweb.instances import propagation as propagation_module
+from mcpweb.hosts import host_id
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.propagation import CHANNEL, SETTLED_AFTER_S, Propagation
 from tests.fault_proxy import FaultProxy
@@ -277,7 +277,7 @@ def test_a_host_that_is_cut_off_is_not_forgotten_when_redis_loses_its_list(host,
 def test_the_processes_of_a_host_find_one_name_for_it(tmp_path, valkey):
     for number in range(20):
         home = tmp_path / str(number)
-        names = at_once([lambda home=home: propagation_module._host_id(home)] * 6)
+        names = at_once([lambda home=home: host_id(home)] * 6)
         assert len(set(names)) == 1 and names[0]
 
 
