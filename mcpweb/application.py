@@ -18,7 +18,7 @@ from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.config import Settings, is_loopback
 from mcpweb.crypto import Keyring, derive, with_keys
-from mcpweb.database import db, prepare_engine
+from mcpweb.database import connect_args, db, prepare_engine
 from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
@@ -134,7 +134,11 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "MAX_CONTENT_LENGTH": MAX_FORM_BYTES,
         "MAX_FORM_PARTS": 200,
         "SQLALCHEMY_DATABASE_URI": settings.database,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "hide_parameters": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "hide_parameters": True,
+            "connect_args": connect_args(settings.database),
+        },
         "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url) or "memory://",
     }
 

@@ -17,7 +17,9 @@ from mcpweb import clock
 from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, is_token
 from mcpweb.database import db
+from mcpweb.errors import Unavailable
 from mcpweb.instances import credentials
+from mcpweb.instances.database_watch import DatabaseWatch
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from mcpweb.instances.propagation import Propagation
 
@@ -84,8 +86,8 @@ class AccessCache:
     """Accesses by instance id, for this process.
 
     An entry holds while its instance's generation is the one that it was loaded at, for a minute at most, and only as
-    long as this host hears of the other hosts' changes; otherwise the database is asked, and when that does not answer,
-    the call is refused.
+    long as the database answers and this host hears of the other hosts' changes; otherwise the database is asked, and
+    when that does not answer, the call is refused.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class AccessCache:
         self._app_context = app_context
         self._propagation = propagation
         self._generations = propagation.generations
+        self._database = DatabaseWatch(app_context)
         self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
         self._loading: dict[UUID, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -111,6 +114,7 @@ class AccessCache:
 
         Raises:
             Unauthorized: nothing matches; malformed tokens are refused without asking anybody.
+            Unavailable: the database does not answer, so nobody knows.
         """
         if not is_token(bearer):
             raise Unauthorized
@@ -142,7 +146,7 @@ class AccessCache:
 
     def _remembered(self, instance_id: UUID) -> Access | None:
         entry = self._entries.get(instance_id)
-        if entry is None or not self._generations.is_trusted:
+        if entry is None or not self._generations.is_trusted or not self._database.is_there:
             return None
         if self._holds(instance_id, entry):
             return entry.access
@@ -179,10 +183,13 @@ class AccessCache:
                 self._loading.pop(instance_id, None)
 
     def _load(self, instance_id: UUID, token_hash: bytes) -> Access | None:
+        if self._database.is_away:
+            raise Unavailable("The database does not answer at the moment, so this call can not be checked. Try again.")
         # The generation first: a change between the two reads then leaves an entry that is stale from the start.
         generation, loaded_at = self._generations.current(instance_id), clock.monotonic()
         with self._app_context():
             access = self._read(instance_id, token_hash)
+        self._database.note_answer(loaded_at)
         if access is not None:
             with self._lock:
                 self._entries[instance_id] = _Entry(access, generation, loaded_at)
