@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,10 +22,13 @@ from mcpweb.instances import credentials
 from mcpweb.instances.database_watch import DatabaseWatch
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from mcpweb.instances.propagation import Propagation
+from mcpweb.logs import events
 
 MAX_AGE_S = 60.0
 MAX_ENTRIES = 10_000
 _SWEEP_S = 5.0
+_REPORT_SWEEPS = 12
+"""After so many sweeps, a minute, the figures of the cache are logged."""
 
 
 class Unauthorized(Exception):
@@ -137,12 +140,22 @@ class AccessCache:
             self._entries.clear()
             self.stats.size = 0
 
+    @property
+    def oldest_s(self) -> float:
+        """How long ago the oldest remembered access was loaded."""
+        loaded = [entry.loaded_at for entry in list(self._entries.values())]
+        return clock.monotonic() - min(loaded) if loaded else 0.0
+
     def sweep(self) -> int:
         """Drop what no longer holds, with its credential; returns how much is left."""
         for instance_id, entry in list(self._entries.items()):
             if not self._holds(instance_id, entry):
                 self._drop(instance_id, entry)
         return len(self._entries)
+
+    def report(self) -> None:
+        """Log how much is remembered, how old it is, and how often it served or was dropped since the start."""
+        events.request("access cache", oldest_s=round(self.oldest_s, 1), **asdict(self.stats))
 
     def _remembered(self, instance_id: UUID) -> Access | None:
         entry = self._entries.get(instance_id)
@@ -203,9 +216,11 @@ class AccessCache:
         return access
 
     def _sweep_until_empty(self) -> None:
-        pause = threading.Event()
+        pause, sweeps = threading.Event(), 0
         while not pause.wait(_SWEEP_S) and self.sweep():
-            pass
+            sweeps += 1
+            if sweeps % _REPORT_SWEEPS == 0:
+                self.report()
 
     def _read(self, instance_id: UUID, token_hash: bytes) -> Access | None:
         # Asking for the token first keeps strangers who guess from having credentials decrypted.

@@ -17,6 +17,7 @@ from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from mcpweb.instances.propagation import Propagation
+from mcpweb.logs import events, reading
 from mcpweb.web.current import settings
 from tests.conftest import user
 from tests.parallel import at_once
@@ -128,6 +129,25 @@ def test_a_sweep_drops_what_is_stale_with_its_credential_and_leaves_the_rest(cac
 
     assert cache.sweep() == 1
     assert set(cache._entries) == {fresh.id}
+
+
+def test_the_figures_of_the_cache_are_logged(cache, make_instance, monkeypatch):
+    (first, first_token), (second, second_token) = make_instance(), make_instance()
+    cache.get(first.id, first_token), cache.get(second.id, second_token), cache.get(second.id, second_token)
+    cache._generations.bump(first.id)
+    later = clock.monotonic() + 7
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    cache.sweep()
+
+    cache.report()
+
+    folder = events.files().root / "system"
+    line = reading.last(folder, "performance", 1)[0]
+    assert line["message"] == "access cache"
+    assert {name: line[name] for name in ("hits", "misses", "invalidations", "size")} == {
+        "hits": 1, "misses": 2, "invalidations": 1, "size": 1,
+    }  # fmt: skip
+    assert 7 <= line["oldest_s"] < 8
 
 
 def test_a_change_while_an_access_is_being_loaded_makes_it_stale_from_the_start(cache, make_instance, monkeypatch):
