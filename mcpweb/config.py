@@ -92,6 +92,13 @@ def _database_url(text: str) -> str:
     return url
 
 
+def _postgres_url(text: str) -> str:
+    url = _database_url(text)
+    if url.startswith("sqlite://"):
+        raise ValueError("must begin with postgresql://")
+    return url
+
+
 def _redis_url(text: str) -> str:
     if text and not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must begin with redis://, rediss:// or unix://")
@@ -119,6 +126,13 @@ class Settings:
         "",
         "SQLAlchemy address of the database. Default: SQLite in the home folder.",
         _database_url,
+        secret=True,
+    )
+    log_database_url: str = _setting(
+        "MCPWEB_LOG_DATABASE_URL",
+        "",
+        "A PostgreSQL of its own for the log index. Default: the database's, or SQLite in the home folder.",
+        _postgres_url,
         secret=True,
     )
     redis_url: str = _setting(

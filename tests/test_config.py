@@ -47,6 +47,7 @@ BAD: dict[str, list[str]] = {
         "javascript:alert(1)",
     ],
     "DATABASE_URL": ["mysql://localhost/db", "nonsense", "/var/lib/mcpweb.sqlite3"],
+    "LOG_DATABASE_URL": ["mysql://localhost/db", "nonsense", "sqlite:///log.sqlite3"],
     "REDIS_URL": ["localhost:6379", "http://localhost:6379", "nonsense"],
     "MAIL_PORT": ["0", "65536", "smtp", "25.5", "-25", "²5", "1e2", ""],
     "MAIL_SECURITY": ["ssl", "STARTTLS", ""],
@@ -135,6 +136,7 @@ SECRETS = [item["name"] for item in DECLARED if item["secret"]]
 def test_a_secret_may_come_from_a_file(name, tmp_path):
     value = {
         "MCPWEB_DATABASE_URL": "postgresql+psycopg://user:x@db/mcpweb",
+        "MCPWEB_LOG_DATABASE_URL": "postgresql+psycopg://user:x@db/logs",
         "MCPWEB_REDIS_URL": "redis://:x@redis/0",
     }.get(name, "0123456789" * 5)
     (tmp_path / "secret").write_text(f"{value}\n")

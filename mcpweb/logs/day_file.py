@@ -1,0 +1,160 @@
+"""One day of the log index as a SQLite file: its tables, the keys of its lines, and adding to it.
+
+A line's key is made of its millisecond of the day, its log file's number within the day and its place in that file.
+Keys are in the order of time, so both the lines and their words can be read newest first and left when a page is full.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+from mcpweb.logs.index import OFFSET_BITS, Cursor
+from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms
+from mcpweb.logs.query import COLUMNS
+
+_VERSION = 1
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY, number INTEGER NOT NULL UNIQUE CHECK (number < 16), last_id INTEGER NOT NULL
+);
+CREATE TABLE line (
+    key INTEGER PRIMARY KEY, id INTEGER NOT NULL, {", ".join(f"{name} TEXT NOT NULL" for name in COLUMNS)},
+    line TEXT NOT NULL
+);
+CREATE INDEX line_id ON line (id);
+CREATE INDEX line_instance ON line (instance);
+CREATE INDEX line_request ON line (request_id);
+CREATE INDEX line_level ON line (level);
+CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, tokenize='ascii');
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+_INSERT = f"INSERT INTO line VALUES ({', '.join('?' * (len(COLUMNS) + 3))})"
+
+# 27 bits of milliseconds, 4 of the file's number, 32 of the offset in units shorter than any line that has a time.
+_MS_SHIFT, _NUMBER_SHIFT, _UNIT_SHIFT = 36, 32, 4
+_MAX_OFFSET = 1 << (_NUMBER_SHIFT + _UNIT_SHIFT)
+
+
+class Unusable(Exception):
+    """What stands in the place of a day's file is none of ours."""
+
+
+def append(path: Path, file_id: int, day: date, lines: Sequence[IndexLine]) -> int:
+    """Add the lines after the last one that is there of this log file; what is broken is set aside for a new file.
+
+    Raises:
+        sqlite3.OperationalError: the disk is full, or the file can not be written.
+    """
+    try:
+        return _append(path, file_id, day, lines)
+    except sqlite3.DatabaseError as error:
+        if not is_broken(error):
+            raise
+    except Unusable:
+        pass
+    remove(path, aside=True)
+    return _append(path, file_id, day, lines)
+
+
+def remove(path: Path, *, aside: bool = False) -> None:
+    """Remove a day's file, or keep it under a name that nobody reads. Who reads it at the moment is not disturbed."""
+    for name in (f"{path}-wal", f"{path}-shm"):
+        Path(name).unlink(missing_ok=True)
+    if aside:
+        path.replace(path.with_suffix(".broken"))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_broken(error: sqlite3.Error) -> bool:
+    """Whether it is the file's fault, for good."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith("SQLITE_CORRUPT") or name == "SQLITE_NOTADB"
+
+
+def start_key(day: date, ts: int) -> int:
+    """The least key of a line of that millisecond or later."""
+    return min(max(ts - day_ms(day), 0), DAY_MS) << _MS_SHIFT
+
+
+def key_of(connection: sqlite3.Connection, day: date, cursor: Cursor) -> int:
+    """The key of the line at the cursor; of another day's, the nearest one."""
+    start = start_key(day, cursor.ts)
+    row = connection.execute("SELECT number FROM file WHERE id = ?", (cursor.id >> OFFSET_BITS,)).fetchone()
+    if row is None or not 0 <= cursor.ts - day_ms(day) < DAY_MS:
+        return start
+    return start + _place(row[0], cursor.id & ((1 << OFFSET_BITS) - 1))
+
+
+def ts_of(key: int, day: date) -> int:
+    """When the line of this key was written, in milliseconds of the epoch."""
+    return day_ms(day) + (key >> _MS_SHIFT)
+
+
+MS_OF_DAY = f"key >> {_MS_SHIFT}"
+"""The millisecond of the day, in SQL."""
+
+
+def _append(path: Path, file_id: int, day: date, lines: Sequence[IndexLine]) -> int:
+    with closing(_open(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        number, last_id = _file(connection, file_id)
+        first_id, first_key = file_id << OFFSET_BITS, day_ms(day) << _MS_SHIFT
+        fresh = []
+        for line in lines:
+            line_id = first_id | line.offset
+            if last_id < line_id and line.offset < _MAX_OFFSET:
+                key = (line.ts << _MS_SHIFT) - first_key + _place(number, line.offset)
+                fresh.append((key, line_id, line))
+        fresh.sort()  # words are added fastest in the order of their keys
+        if fresh:
+            connection.executemany(_INSERT, [(key, line_id, *line.columns, line.raw) for key, line_id, line in fresh])
+            connection.executemany(
+                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(key, line.words) for key, _, line in fresh]
+            )
+            newest = max(line_id for _, line_id, _ in fresh)
+            connection.execute("UPDATE file SET last_id = ? WHERE id = ?", (newest, file_id))
+        connection.execute("COMMIT")
+    return len(fresh)
+
+
+def _place(number: int, offset: int) -> int:
+    return number << _NUMBER_SHIFT | offset >> _UNIT_SHIFT
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if path.is_dir():
+        raise Unusable
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    connection = sqlite3.connect(path, timeout=15, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # Once the main database says that a line is indexed, it must be there, also after a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != _VERSION:
+            if version or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise Unusable
+            connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _file(connection: sqlite3.Connection, file_id: int) -> tuple[int, int]:
+    """The log file's number within the day, and the id of its last line here; -1 before the first."""
+    row = connection.execute("SELECT number, last_id FROM file WHERE id = ?", (file_id,)).fetchone()
+    if row is None:
+        number = connection.execute("SELECT count(*) FROM file").fetchone()[0]
+        connection.execute("INSERT INTO file VALUES (?, ?, -1)", (file_id, number))
+        return number, -1
+    return row[0], row[1]

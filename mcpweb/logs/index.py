@@ -1,0 +1,141 @@
+"""The log index: what every kind of it can do, and which one an installation has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from mcpweb.errors import AppError
+from mcpweb.logs.index_line import IndexLine, moment
+from mcpweb.logs.query import Query
+
+BUDGET_S = 5.0
+"""What one search may take."""
+OFFSET_BITS = 40
+"""A line's id holds the file's id above its offset."""
+_PAGE = 1000
+
+
+Bar = tuple[datetime, str, int]
+"""Start, level, and how many lines."""
+
+
+class TooBroad(AppError):
+    """A search took longer than it may."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The search took longer than {BUDGET_S:g} seconds. Narrow the range or add a filter.")
+
+
+class Cursor(NamedTuple):
+    """The place of a line in the order of all: by time, and within a millisecond by id."""
+
+    ts: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A line that fits. `id` stays the same, also when the index is rebuilt."""
+
+    id: int
+    ts: int
+    fields: dict[str, Any]
+
+    @property
+    def at(self) -> datetime:
+        """When it was written."""
+        return moment(self.ts)
+
+    @property
+    def cursor(self) -> Cursor:
+        """Its place, to go on from."""
+        return Cursor(self.ts, self.id)
+
+
+def bars(totals: Mapping[tuple[int, str], int], width_ms: int) -> list[Bar]:
+    """The counts by number of the span and level, in order."""
+    return [(moment(number * width_ms), level, lines) for (number, level), lines in sorted(totals.items())]
+
+
+def ranked(totals: Mapping[str, int], most: int) -> list[tuple[str, int]]:
+    """The most frequent values first; the empty one left out."""
+    return sorted(((value, lines) for value, lines in totals.items() if value), key=lambda item: (-item[1], item[0]))[
+        :most
+    ]
+
+
+class LogIndex(ABC):
+    """All lines of the system logs, by day. May be used by several threads.
+
+    Everything that reads raises TooBroad after `budget_s`, and Unavailable when a database does not answer. A part
+    that can not be read is left out; `problems` says so.
+    """
+
+    budget_s: float = BUDGET_S
+
+    @abstractmethod
+    def append(self, file_id: int, day: date, lines: Sequence[IndexLine]) -> int:
+        """Add lines of one file, in order, except those up to the last one that is there already; returns how many."""
+
+    @abstractmethod
+    def search(
+        self, query: Query, *, limit: int, before: Cursor | None = None, after: Cursor | None = None
+    ) -> list[Found]:
+        """The newest lines that fit, newest first: all in all, older than `before`, or the next ones after `after`."""
+
+    @abstractmethod
+    def count(self, query: Query, most: int) -> int:
+        """How many lines fit; `most` when there are more."""
+
+    @abstractmethod
+    def facets(self, query: Query, columns: Sequence[str], most: int) -> dict[str, list[tuple[str, int]]]:
+        """The most frequent values of the columns in the lines that fit, with their counts; empty ones left out."""
+
+    @abstractmethod
+    def histogram(self, query: Query, bucket: timedelta) -> list[Bar]:
+        """How many lines fit, in spans of `bucket` that begin at the epoch; spans without a line are left out."""
+
+    @abstractmethod
+    def find(self, line_id: int) -> Found | None:
+        """The line of this id."""
+
+    @abstractmethod
+    def days(self) -> list[date]:
+        """The days that it has, newest first."""
+
+    @abstractmethod
+    def clear(self, day: date, file_ids: Sequence[int]) -> None:
+        """Take the lines of these files out. An index in files belongs to one host and gives up the whole day."""
+
+    @abstractmethod
+    def drop_day(self, day: date) -> None:
+        """Forget a day."""
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each part that could not be read the last time."""
+        return []
+
+    def stream(self, query: Query, newest_first: bool = True) -> Iterator[Found]:
+        """All lines that fit, however many, in pages: nothing is held open between them."""
+        cursor: Cursor | None = None if newest_first else Cursor(-1, -1)
+        while True:
+            page = self.search(query, limit=_PAGE, **{"before" if newest_first else "after": cursor})
+            yield from page if newest_first else reversed(page)
+            if len(page) < _PAGE:
+                return
+            cursor = page[-1 if newest_first else 0].cursor
+
+    def context(self, line_id: int, before: int, after: int) -> list[Found]:
+        """A line between its neighbours on the same host, oldest first; empty when there is no such line."""
+        line = self.find(line_id)
+        if line is None:
+            return []
+        host = Query(equal={"host": (str(line.fields.get("host") or ""),)})
+        older = self.search(host, limit=before, before=line.cursor)
+        newer = self.search(host, limit=after, after=line.cursor)
+        return [*reversed(older), line, *reversed(newer)]

@@ -1,0 +1,95 @@
+"""A line of a log file as the index takes it: parsed, with its columns, its words and its moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from mcpweb.logs.query import COLUMNS, storable
+from mcpweb.logs.search_text import of_line
+
+MAX_LINE_BYTES = 1024 * 1024
+"""Longer lines are left out; the program writes none of more than a tenth of it."""
+MAX_VALUE_CHARS = 200
+"""Of a column; the line itself is kept whole."""
+LEVELS = ("debug", "info", "warning", "error", "critical")
+DAY_MS = 86_400_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_COPIED = tuple(name for name in COLUMNS if name not in ("category", "level", "user_id", "instance"))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLine:
+    """One line; `offset` is of its first byte in the uncompressed file, `ts` in milliseconds of the epoch."""
+
+    offset: int
+    ts: int
+    columns: tuple[str, ...]
+    """The values of `query.COLUMNS`, empty where the line has none."""
+    words: str
+    raw: str
+    fields: Mapping[str, Any]
+
+
+def parse(raw: bytes, offset: int, category: str, day: date) -> IndexLine | None:
+    """The line, or None when it is no JSON object with a time.
+
+    A time that is not of the file's day is moved into it: a file's lines are found under its day.
+    """
+    fields = loads(raw)
+    if fields is None:
+        return None
+    try:
+        at = datetime.fromisoformat(fields["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    first = day_ms(day)
+    ts = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+    copied = {name: _column(fields.get(name)) for name in _COPIED}
+    copied["category"] = category
+    copied["level"] = found if (found := fields.get("level")) in LEVELS else "other"
+    copied["user_id"] = _column(fields.get("user_id", fields.get("user")))
+    copied["instance"] = _column(fields.get("instance_id", fields.get("instance")))
+    return IndexLine(
+        offset=offset,
+        ts=min(max(ts // _MS, first), first + DAY_MS - 1),
+        columns=tuple(copied[name] for name in COLUMNS),
+        words=of_line(fields),
+        raw=raw.decode("utf-8"),
+        fields=fields,
+    )
+
+
+def day_ms(day: date) -> int:
+    """When the day begins, in milliseconds of the epoch."""
+    return (day.toordinal() - _EPOCH.toordinal()) * DAY_MS
+
+
+def moment(ts: int) -> datetime:
+    """The time of so many milliseconds of the epoch."""
+    return _EPOCH + ts * _MS
+
+
+def loads(raw: bytes | str) -> dict[str, Any] | None:
+    """The JSON object of a line, or None when it is none."""
+    try:
+        found = orjson.loads(raw)
+    except ValueError:
+        try:  # knows halves of surrogate pairs and long numbers, which a hostile client can bring into a line
+            found = json.loads(raw)
+        except (ValueError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None
+
+
+def _column(value: Any) -> str:
+    if type(value) is str:
+        return storable(value[:MAX_VALUE_CHARS])
+    return "" if value is None or isinstance(value, dict | list) else str(value)[:MAX_VALUE_CHARS]

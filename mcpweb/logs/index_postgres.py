@@ -1,0 +1,204 @@
+"""The log index in PostgreSQL: one table for all hosts, a partition a day. Uses built-in features only.
+
+It makes its tables itself, in a schema of its own, since it may live in another database than the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from mcpweb.errors import Unavailable
+from mcpweb.logs.index import OFFSET_BITS, Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
+from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
+from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
+
+SCHEMA = "mcpweb_logs"
+_TABLE = f"{SCHEMA}.line"
+_TEXTS = ", ".join(f"{name} text NOT NULL" for name in COLUMNS)
+_WORDS = "to_tsvector('simple', words)"
+_CREATE = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+CREATE TABLE IF NOT EXISTS {_TABLE} (
+    id bigint NOT NULL, ts bigint NOT NULL, {_TEXTS}, line text NOT NULL, words text NOT NULL, PRIMARY KEY (id, ts)
+) PARTITION BY RANGE (ts);
+CREATE INDEX IF NOT EXISTS line_newest ON {_TABLE} (ts DESC, id DESC);
+CREATE INDEX IF NOT EXISTS line_instance ON {_TABLE} (instance, ts);
+CREATE INDEX IF NOT EXISTS line_request ON {_TABLE} (request_id);
+CREATE INDEX IF NOT EXISTS line_level ON {_TABLE} (category, level, ts);
+CREATE INDEX IF NOT EXISTS line_words ON {_TABLE} USING gin ({_WORDS});
+"""
+_LOCK = f"SELECT pg_advisory_xact_lock(hashtextextended('{SCHEMA}', 0))"
+_COPY = f"COPY {_TABLE} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
+_PREFIX = "line_"
+
+
+class PostgresIndex(LogIndex):
+    """Any number of hosts write to it and read from it."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(
+            url,
+            pool_size=2,
+            max_overflow=8,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": 3},
+        )
+        self._is_prepared = False
+
+    def append(self, file_id: int, day: date, lines: Sequence[IndexLine]) -> int:
+        """Load lines with COPY into their day's partition."""
+        first_id = file_id << OFFSET_BITS
+        with self._connection(None) as connection:
+            self._make_partition(connection, day)
+            newest = f"SELECT max(id) FROM {_partition(day)} WHERE id >= %s AND id < %s"
+            last_id = _rows(connection, newest, (first_id, (file_id + 1) << OFFSET_BITS))[0][0]
+            fresh = [line for line in lines if last_id is None or first_id | line.offset > last_id]
+            if fresh:
+                driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+                with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+                    for line in fresh:
+                        copy.write_row((first_id | line.offset, line.ts, *line.columns, line.raw, line.words))
+        return len(fresh)
+
+    def search(
+        self, query: Query, *, limit: int, before: Cursor | None = None, after: Cursor | None = None
+    ) -> list[Found]:
+        """One statement; PostgreSQL looks into older partitions only when the newer ones have too few."""
+        plan = read(query)
+        order, beyond, values = "DESC", "", tuple[Any, ...]()
+        if before is not None:
+            plan, beyond, values = plan.until(before.ts + 1), " AND (ts, id) < (%s, %s)", before
+        if after is not None:
+            plan, beyond, values, order = plan.since(after.ts), " AND (ts, id) > (%s, %s)", after, "ASC"
+        fits, fitting = _where(plan)
+        statement = f"SELECT id, ts, line FROM {_TABLE} {fits}{beyond} ORDER BY ts {order}, id {order} LIMIT %s"
+        with self._connection() as connection:
+            rows = _rows(connection, statement, (*fitting, *values, limit))
+        found = [Found(line_id, ts, loads(line) or {}) for line_id, ts, line in rows]
+        return found if after is None else found[::-1]
+
+    def count(self, query: Query, most: int) -> int:
+        """Stops counting at `most`."""
+        return int(self._ask(query, "SELECT count(*) FROM (SELECT 1 {} LIMIT %s) AS fits", most)[0][0])
+
+    def facets(self, query: Query, columns: Sequence[str], most: int) -> dict[str, list[tuple[str, int]]]:
+        """A pass over the lines that fit for each column."""
+        found = {}
+        for name in columns:
+            column = COLUMNS[COLUMNS.index(name)]
+            rows = self._ask(query, f"SELECT {column}, count(*) {{}} GROUP BY 1")
+            found[name] = ranked(dict(map(tuple, rows)), most)
+        return found
+
+    def histogram(self, query: Query, bucket: timedelta) -> list[Bar]:
+        """A pass over the lines that fit."""
+        width = bucket // timedelta(milliseconds=1)
+        rows = self._ask(query, f"SELECT ts / {width:d}, level, count(*) {{}} GROUP BY 1, 2")
+        return bars({(number, level): lines for number, level, lines in rows}, width)
+
+    def find(self, line_id: int) -> Found | None:
+        """Looked for in every partition."""
+        with self._connection() as connection:
+            rows = _rows(connection, f"SELECT id, ts, line FROM {_TABLE} WHERE id = %s", (line_id,))
+        return next((Found(found, ts, loads(line) or {}) for found, ts, line in rows), None)
+
+    def days(self) -> list[date]:
+        """The days with a partition, newest first."""
+        with self._connection() as connection:
+            names = _rows(
+                connection,
+                "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
+                f"WHERE inhparent = '{_TABLE}'::regclass",
+                (),
+            )
+        return sorted((date.fromisoformat(name.removeprefix(_PREFIX)) for (name,) in names), reverse=True)
+
+    def clear(self, day: date, file_ids: Sequence[int]) -> None:
+        """Delete the lines of these files."""
+        with self._connection(None) as connection:
+            self._make_partition(connection, day)
+            for file_id in file_ids:
+                statement = f"DELETE FROM {_partition(day)} WHERE id >= %s AND id < %s"
+                connection.exec_driver_sql(statement, (file_id << OFFSET_BITS, (file_id + 1) << OFFSET_BITS))
+
+    def drop_day(self, day: date) -> None:
+        """Drop the day's partition, of all hosts."""
+        with self._connection(None) as connection:
+            connection.exec_driver_sql(_LOCK)
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_partition(day)}")
+
+    def _ask(self, query: Query, statement: str, *values: Any) -> Sequence[Any]:
+        """The rows of a statement, in which `{}` stands for FROM and WHERE."""
+        fits, fitting = _where(read(query))
+        with self._connection() as connection:
+            return _rows(connection, statement.format(f"FROM {_TABLE} {fits}"), (*fitting, *values))
+
+    @contextmanager
+    def _connection(self, budget_s: float | None = 0) -> Iterator[Connection]:
+        """A transaction of which each statement has the time of a search; None: as long as it takes."""
+        try:
+            self._prepare()
+            with self._engine.begin() as connection:
+                if budget_s is not None:
+                    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(self.budget_s * 1000)):d}")
+                yield connection
+        except (OperationalError, InterfaceError) as error:
+            if isinstance(error.orig, psycopg.errors.QueryCanceled):
+                raise TooBroad from None
+            raise Unavailable("The log index does not answer at the moment.") from error
+
+    def _prepare(self) -> None:
+        if not self._is_prepared:
+            with self._engine.begin() as connection:
+                connection.exec_driver_sql(_LOCK)  # of two at once, CREATE … IF NOT EXISTS fails one
+                connection.exec_driver_sql(_CREATE)
+            self._is_prepared = True
+
+    def _make_partition(self, connection: Connection, day: date) -> None:
+        name, start = _partition(day), day_ms(day)
+        if _rows(connection, "SELECT to_regclass(%s)", (name,))[0][0] is None:
+            connection.exec_driver_sql(_LOCK)
+            connection.exec_driver_sql(
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {_TABLE} "
+                f"FOR VALUES FROM ({start}) TO ({start + DAY_MS})"
+            )
+
+
+def _partition(day: date) -> str:
+    return f"{SCHEMA}.{_PREFIX}{day:%Y%m%d}"
+
+
+def _rows(connection: Connection, statement: str, values: tuple[Any, ...]) -> Sequence[Any]:
+    return connection.exec_driver_sql(statement, values).fetchall()
+
+
+def _where(plan: Plan) -> tuple[str, tuple[Any, ...]]:
+    """The condition that the plan means, with its values."""
+    conditions, values = ["true"], list[Any]()
+    for bound, operator in ((plan.since_ms, ">="), (plan.until_ms, "<")):
+        if bound is not None:
+            conditions.append(f"ts {operator} %s")
+            values.append(bound)
+    terms = [*plan.wanted, *plan.unwanted]
+    if terms:
+        marks = ["to_tsquery('simple', %s)"] * len(plan.wanted) + ["!!to_tsquery('simple', %s)"] * len(plan.unwanted)
+        conditions.append(f"{_WORDS} @@ ({' && '.join(marks)})")
+        values += [_following(term) for term in terms]
+    for wish, sign in ((plan.equal, ""), (plan.unequal, "NOT ")):
+        for name, some in wish.items():
+            conditions.append(f"{sign}{name} = ANY(%s)")
+            values.append(list(some))
+    return f"WHERE {' AND '.join(conditions)}", tuple(values)
+
+
+def _following(term: Term) -> str:
+    """Words hold letters and digits only, so that quotes make lexemes of them that PostgreSQL can not misread."""
+    return " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.is_prefix else "")

@@ -1,0 +1,16 @@
+"""Which log index an installation has."""
+
+from __future__ import annotations
+
+from mcpweb.config import Settings
+from mcpweb.logs.index import LogIndex
+from mcpweb.logs.index_postgres import PostgresIndex
+from mcpweb.logs.index_sqlite import SqliteIndex
+
+
+def open_index(settings: Settings) -> LogIndex:
+    """PostgreSQL where one is named for the logs or holds the rest; else files in the home folder."""
+    url = settings.log_database_url or settings.database
+    if url.startswith("sqlite:"):
+        return SqliteIndex(settings.home / "logs" / "index")
+    return PostgresIndex(url)
