@@ -12,6 +12,8 @@ from mcpweb import __version__, config
 from mcpweb.errors import AppError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flask import Flask
 
 
@@ -146,6 +148,31 @@ def audit_verify() -> None:
         click.echo(note)
     click.echo(verdict.damage or f"{verdict.entries} entries, whole to the last, {verdict.last}")
     sys.exit(0 if verdict.is_whole else 1)
+
+
+@cli.group()
+def logs() -> None:
+    """The log files and their index."""
+
+
+@logs.command("rebuild-index")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Only this day (UTC); all of them by default.")
+def logs_rebuild_index(day: datetime | None) -> None:
+    """Build the index of this host's logs anew from the files; exits 1 when one can not be read to its end."""
+    from mcpweb.hosts import host_id
+    from mcpweb.logs.opening import open_index
+    from mcpweb.logs.rebuilding import rebuild
+    from mcpweb.web.current import settings
+
+    app = _app()
+    with app.app_context():
+        home, is_whole = settings().home, True
+        for done in rebuild(home / "logs", host_id(home / "run"), open_index(settings()), day and day.date()):
+            click.echo(f"{done.day}: {done.lines} lines" + (f", {done.skipped} left out" if done.skipped else ""))
+            for name in done.broken:
+                is_whole = False
+                click.echo(f"{name} can not be read to its end")
+    sys.exit(0 if is_whole else 1)
 
 
 @cli.command(hidden=True)

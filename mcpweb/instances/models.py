@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mcpweb.accounts.models import User
@@ -142,7 +142,7 @@ class UsageRollup(Base):
     host: Mapped[str] = mapped_column(String(12), primary_key=True)
     calls: Mapped[int] = mapped_column(default=0)
     errors: Mapped[int] = mapped_column(default=0)
-    upstream_ms: Mapped[int] = mapped_column(default=0)
+    upstream_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     """The sum of what the service took, in milliseconds."""
     ms_10: Mapped[int] = mapped_column(default=0)
     ms_25: Mapped[int] = mapped_column(default=0)

@@ -17,12 +17,13 @@ MAX_LINE_BYTES = 1024 * 1024
 """Longer lines are left out; the program writes none of more than a tenth of it."""
 MAX_VALUE_CHARS = 200
 """Of a column; the line itself is kept whole."""
-LEVELS = ("debug", "info", "warning", "error", "critical")
+LEVELS = ("info", "warning", "error", "critical", "debug")
 DAY_MS = 86_400_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
-_COPIED = tuple(name for name in COLUMNS if name not in ("category", "level", "user_id", "instance"))
+_COPIED = COLUMNS[2:]  # after category and level
+_USER, _INSTANCE = _COPIED.index("user_id"), _COPIED.index("instance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,14 @@ def parse(raw: bytes, offset: int, category: str, day: date) -> IndexLine | None
         return None
     first = day_ms(day)
     ts = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
-    copied = {name: _column(fields.get(name)) for name in _COPIED}
-    copied["category"] = category
-    copied["level"] = found if (found := fields.get("level")) in LEVELS else "other"
-    copied["user_id"] = _column(fields.get("user_id", fields.get("user")))
-    copied["instance"] = _column(fields.get("instance_id", fields.get("instance")))
+    level = fields.get("level")
+    found = [_column(fields.get(name)) for name in _COPIED]
+    found[_USER] = found[_USER] or _column(fields.get("user"))
+    found[_INSTANCE] = _column(fields.get("instance_id")) or found[_INSTANCE]
     return IndexLine(
         offset=offset,
         ts=min(max(ts // _MS, first), first + DAY_MS - 1),
-        columns=tuple(copied[name] for name in COLUMNS),
+        columns=(category, level if level in LEVELS else "other", *found),
         words=of_line(fields),
         raw=raw.decode("utf-8"),
         fields=fields,
@@ -90,6 +90,8 @@ def loads(raw: bytes | str) -> dict[str, Any] | None:
 
 
 def _column(value: Any) -> str:
+    if value is None:
+        return ""
     if type(value) is str:
         return storable(value[:MAX_VALUE_CHARS])
-    return "" if value is None or isinstance(value, dict | list) else str(value)[:MAX_VALUE_CHARS]
+    return "" if isinstance(value, dict | list) else str(value)[:MAX_VALUE_CHARS]

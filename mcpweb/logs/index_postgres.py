@@ -1,6 +1,7 @@
 """The log index in PostgreSQL: one table for all hosts, a partition a day. Uses built-in features only.
 
-It makes its tables itself, in a schema of its own, since it may live in another database than the rest.
+It makes its tables itself, in a schema of its own, since it may live in another database than the rest. The words of a
+line are handed over as they are: the parser of PostgreSQL would make others of some, and takes longer.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
 SCHEMA = "mcpweb_logs"
 _TABLE = f"{SCHEMA}.line"
 _TEXTS = ", ".join(f"{name} text NOT NULL" for name in COLUMNS)
-_WORDS = "to_tsvector('simple', words)"
 _CREATE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 CREATE TABLE IF NOT EXISTS {_TABLE} (
-    id bigint NOT NULL, ts bigint NOT NULL, {_TEXTS}, line text NOT NULL, words text NOT NULL, PRIMARY KEY (id, ts)
+    id bigint NOT NULL, ts bigint NOT NULL, {_TEXTS}, line text NOT NULL, words tsvector NOT NULL, PRIMARY KEY (id, ts)
 ) PARTITION BY RANGE (ts);
 CREATE INDEX IF NOT EXISTS line_newest ON {_TABLE} (ts DESC, id DESC);
 CREATE INDEX IF NOT EXISTS line_instance ON {_TABLE} (instance, ts);
 CREATE INDEX IF NOT EXISTS line_request ON {_TABLE} (request_id);
 CREATE INDEX IF NOT EXISTS line_level ON {_TABLE} (category, level, ts);
-CREATE INDEX IF NOT EXISTS line_words ON {_TABLE} USING gin ({_WORDS});
+CREATE INDEX IF NOT EXISTS line_words ON {_TABLE} USING gin (words);
 """
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtextextended('{SCHEMA}', 0))"
 _COPY = f"COPY {_TABLE} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
 _PREFIX = "line_"
+_MAX_WORD = 500
+"""Characters; PostgreSQL takes 2046 bytes."""
 
 
 class PostgresIndex(LogIndex):
@@ -65,7 +67,7 @@ class PostgresIndex(LogIndex):
                 driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
                 with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
                     for line in fresh:
-                        copy.write_row((first_id | line.offset, line.ts, *line.columns, line.raw, line.words))
+                        copy.write_row((first_id | line.offset, line.ts, *line.columns, line.raw, _lexemes(line.words)))
         return len(fresh)
 
     def search(
@@ -189,14 +191,19 @@ def _where(plan: Plan) -> tuple[str, tuple[Any, ...]]:
             values.append(bound)
     terms = [*plan.wanted, *plan.unwanted]
     if terms:
-        marks = ["to_tsquery('simple', %s)"] * len(plan.wanted) + ["!!to_tsquery('simple', %s)"] * len(plan.unwanted)
-        conditions.append(f"{_WORDS} @@ ({' && '.join(marks)})")
+        marks = ["%s::tsquery"] * len(plan.wanted) + ["!!%s::tsquery"] * len(plan.unwanted)
+        conditions.append(f"words @@ ({' && '.join(marks)})")
         values += [_following(term) for term in terms]
     for wish, sign in ((plan.equal, ""), (plan.unequal, "NOT ")):
         for name, some in wish.items():
             conditions.append(f"{sign}{name} = ANY(%s)")
             values.append(list(some))
     return f"WHERE {' AND '.join(conditions)}", tuple(values)
+
+
+def _lexemes(words: str) -> str:
+    """A text as a tsvector is written. Repeated words are put together by PostgreSQL."""
+    return " ".join([f"{word[:_MAX_WORD]}:{place}" for place, word in enumerate(words.split(), 1)])
 
 
 def _following(term: Term) -> str:

@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("host", sa.String(length=12), nullable=False),
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("errors", sa.Integer(), nullable=False),
-        sa.Column("upstream_ms", sa.Integer(), nullable=False),
+        sa.Column("upstream_ms", sa.BigInteger(), nullable=False),
         sa.Column("ms_10", sa.Integer(), nullable=False),
         sa.Column("ms_25", sa.Integer(), nullable=False),
         sa.Column("ms_50", sa.Integer(), nullable=False),
