@@ -23,13 +23,14 @@ from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
 from mcpweb.gateway.endpoint import Endpoint
-from mcpweb.instances import life_routes
+from mcpweb.instances import life_routes, log_routes
 from mcpweb.instances import routes as instance_routes
 from mcpweb.instances.access import AccessCache
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import House
 from mcpweb.instances.propagation import Propagation
 from mcpweb.logs import audit, events
+from mcpweb.logs.opening import open_index
 from mcpweb.logs.writing import LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
 from mcpweb.shipped import folder
@@ -65,10 +66,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         access=AccessCache(found.services, keyring, app.app_context, propagation),
         propagation=propagation,
     )
+    app.extensions["mcpweb_log_index"] = open_index(settings)
     _extensions(app, settings, redis)
     for part in (filters, errors, guard):
         part.init_app(app)
-    for module in (web_routes, account_routes, instance_routes, life_routes, monitoring_routes):
+    for module in (web_routes, account_routes, instance_routes, life_routes, log_routes, monitoring_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)

@@ -55,6 +55,10 @@ POLICIES = {
     "instances.connect": USERS,
     "instances.index": USERS,
     "instances.show": OWNERS,
+    "calls.logs": OWNERS,
+    "calls.export_logs": OWNERS,
+    "calls.usage": OWNERS,
+    "calls.arguments": OWNERS,
     "life.activate": OWNERS,
     "life.deactivate": OWNERS,
     "life.renew": OWNERS,
@@ -102,7 +106,7 @@ def world(
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     people = {"alice": alice, "bob": bob, "carol": carol, "nobody": browser}
     link = links.direct_link("dave@example.com", Role.USER, links.Links.of(current_settings()))
-    shared = {"filename": "css/base.css", "name": "github", "token": link}
+    shared = {"filename": "css/base.css", "name": "github", "kind": "csv", "token": link}
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
     made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
     instances = {who: str(instance.id) for who, instance in made.items()}

@@ -119,6 +119,13 @@ def choose_tools(instance: Instance, names: list[str] | None, actor: str) -> Non
         record("instance.tools", instance, actor, before=before, after=names)
 
 
+def keep_arguments(instance: Instance, keeps: bool, actor: str) -> None:
+    """Say whether the log lines of later calls hold their arguments."""
+    with changing(instance):
+        before, instance.keeps_arguments = instance.keeps_arguments, keeps
+        record("instance.arguments", instance, actor, before=before, after=keeps)
+
+
 def remove(instance: Instance, actor: str) -> dict[str, Any]:
     """Delete the instance with its credential and tokens; returns what was deleted, for the page that says so.
 

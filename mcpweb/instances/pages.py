@@ -48,7 +48,6 @@ def summary(instance: Instance, registry: Registry, now: datetime) -> dict[str, 
     """An instance in the list and in the head of its page."""
     status = instance.status_at(now)
     service = registry.services.get(instance.service_name)
-    calls = _calls(instance, 1)
     return {
         "id": instance.id,
         "label": instance.label,
@@ -62,7 +61,7 @@ def summary(instance: Instance, registry: Registry, now: datetime) -> dict[str, 
         "expires_at": instance.expires_at,
         "may_extend": status != "expired" and instance.expires_at - now <= OFFER_EXTENSION,
         "expires_soon": status == "active" and instance.expires_at - now <= _SOON,
-        "last_call_at": calls[0]["at"] if calls else None,
+        "last_call_at": instance.last_used_at,
         "account_label": instance.account_label,
     }
 
@@ -80,7 +79,6 @@ def detail(
         "endpoint_url": endpoint_url,
         "token": token,
         "connect": snippets.clients(name, endpoint_url, token or snippets.PLACEHOLDER),
-        "first_call": calls[-1]["at"] if calls else None,
         "calls": calls,
         "tools": [tool for tool in tools if instance.enabled_tools is None or tool.name in instance.enabled_tools],
         "tokens": [
@@ -91,6 +89,7 @@ def detail(
                 "last_four": row.last_four,
                 "created_at": row.created_at,
                 "last_used_at": row.last_used_at,
+                "last_client": row.last_client,
                 "expires_at": row.expires_at,
             }
             for row in tokens.valid(instance)

@@ -13,6 +13,8 @@ from mcpweb import clock
 from mcpweb.database import db
 from mcpweb.instances.models import BUCKETS_MS, UsageRollup
 
+Bucket = Literal["hour", "day"]
+
 _BUCKETS = (*(f"ms_{bound}" for bound in BUCKETS_MS), "ms_more")
 _SUMS = [func.sum(getattr(UsageRollup, name)) for name in ("calls", "errors", *_BUCKETS)]
 
@@ -37,7 +39,15 @@ class ToolUse(NamedTuple):
     p95_ms: float | None
 
 
-def by_time(instance_id: UUID, since: datetime, bucket: Literal["hour", "day"]) -> list[Span]:
+def total(instance_id: UUID, since: datetime) -> Span:
+    """All calls from the hour of `since` on."""
+    sums = db.session.execute(
+        select(*_SUMS).where(UsageRollup.instance_id == instance_id, UsageRollup.hour >= _hour(since))
+    ).one()
+    return Span(since, *_figures([int(one or 0) for one in sums]))
+
+
+def by_time(instance_id: UUID, since: datetime, bucket: Bucket) -> list[Span]:
     """The hours or UTC days that had a call, from the hour of `since` on, oldest first."""
     rows = db.session.execute(
         select(UsageRollup.hour, *_SUMS)

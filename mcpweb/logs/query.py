@@ -76,14 +76,15 @@ class Plan:
 
 
 def read(query: Query) -> Plan:
-    """Take the text apart. Raises nothing, whatever the text.
+    """Take the text apart. Raises nothing, whatever the text, which can narrow what `equal` allows but never widen it.
 
     A name in `equal` or `unequal` that is no column is a bug.
 
     Raises:
         KeyError: there is no such column.
     """
-    equal, unequal = _columns(query.equal), _columns(query.unequal)
+    unequal = _columns(query.unequal)
+    named: dict[str, tuple[str, ...]] = {}
     wanted: list[Term] = []
     unwanted: list[Term] = []
     for number, part in enumerate(_PART.finditer(query.text[:MAX_CHARS])):
@@ -91,11 +92,14 @@ def read(query: Query) -> Plan:
             break
         value = part["word"] if part["phrase"] is None else part["phrase"]
         if part["column"] in COLUMNS and value:
-            values = unequal if part["minus"] else equal
+            values = unequal if part["minus"] else named
             values[part["column"]] = (*values.get(part["column"], ()), storable(value))
         elif words := tuple(normalise(f"{part['column'] or ''} {value}").split()):
             is_prefix = part["phrase"] is None and value.endswith("*")
             (unwanted if part["minus"] else wanted).append(_short(words, is_prefix))
+    equal = _columns(query.equal)
+    for column, asked in named.items():
+        equal[column] = tuple(value for value in asked if value in equal[column]) if column in equal else asked
     return Plan(tuple(wanted), tuple(unwanted), _ms(query.since), _ms(query.until), equal, unequal)
 
 

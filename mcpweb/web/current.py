@@ -7,11 +7,18 @@ from datetime import timedelta
 from flask import current_app
 
 from mcpweb.config import Settings
+from mcpweb.logs.index import LogIndex
 
 
 def settings() -> Settings:
     """The operator's settings."""
     found: Settings = current_app.extensions["mcpweb_settings"]
+    return found
+
+
+def log_index() -> LogIndex:
+    """The index of all log lines."""
+    found: LogIndex = current_app.extensions["mcpweb_log_index"]
     return found
 
 

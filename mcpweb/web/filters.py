@@ -17,6 +17,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(utc)
     app.add_template_filter(iso)
     app.add_template_filter(day)
+    app.add_template_filter(axis)
 
 
 def ago(at: datetime) -> str:
@@ -43,3 +44,8 @@ def iso(at: datetime) -> str:
 def day(at: datetime) -> str:
     """`23 November 2026`."""
     return f"{at.day} {at:%B %Y}"
+
+
+def axis(at: datetime, by_day: bool) -> str:
+    """A place on a chart's axis: `23 Nov` or `23 Nov, 14:00`, in UTC."""
+    return f"{at.day} {at:%b}" if by_day else f"{at.day} {at:%b, %H:%M}"

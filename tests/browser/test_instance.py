@@ -74,7 +74,7 @@ def test_the_page_notices_the_first_call_by_itself_and_says_when(page: Page, ins
 
     instance.call("get_me")
 
-    expect(page.get_by_text("First call just now")).to_be_visible()
+    expect(page.get_by_role("heading", name="Last calls")).to_be_visible()
     expect(page.get_by_role("row", name="get_me")).to_contain_text("OK")
     expect(page.locator("#live")).to_have_text("The first call has come")
     expect(page.locator("#calls time").first).to_have_attribute("title", re.compile("your time, .* UTC"))

@@ -80,7 +80,7 @@ def _see_first_call(page: Page, instance: Connected) -> None:
     expect(page.get_by_text("Waiting for the first call")).to_be_visible()
     instance.call("get_me")
     page.get_by_role("link", name="Check again").click()
-    expect(page.get_by_text("First call just now")).to_be_visible()
+    expect(page.get_by_role("heading", name="Last calls")).to_be_visible()
     expect(page.get_by_role("row", name="get_me")).to_contain_text("OK")
 
 

@@ -9,12 +9,12 @@ from uuid import UUID
 from flask import Flask
 
 
-def call(app: Flask, instance_id: UUID | str, token: str, tool: str = "get_me") -> tuple[int, Any]:
-    """The HTTP status and the JSON-RPC answer of calling a tool without arguments."""
+def call(app: Flask, instance_id: UUID | str, token: str, tool: str = "get_me", **arguments: Any) -> tuple[int, Any]:
+    """The HTTP status and the JSON-RPC answer of calling a tool."""
     answer = Context().run(
         app.test_client().post,
         f"/mcp/{instance_id}",
-        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": {}}},
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}},
         headers={
             "Authorization": f"Bearer {token}",
             "Accept": "application/json, text/event-stream",

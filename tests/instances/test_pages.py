@@ -92,7 +92,7 @@ def test_the_first_call_is_shown_as_soon_as_it_has_come(alice, app, make_instanc
 
     page = alice.get(f"/instances/{instance.id}")
 
-    assert "First call" in page.text and "Waiting for the first call" not in page.text
+    assert "Last calls" in page.text and "Waiting for the first call" not in page.text
     assert "<code>get_me</code>" in page.text and "<code>no_such_tool</code>" in page.text
 
 

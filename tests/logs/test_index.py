@@ -239,6 +239,16 @@ def test_a_day_that_was_cleared_can_be_filled_anew(index):
     assert found(index, "call") == [4, 3, 2, 1, 0]
 
 
+def test_a_text_narrows_what_the_columns_allow_and_never_widens_it(index):
+    add(index, "mine", instance_id="a" * 8)
+    index.append(2, DAY, parsed([encoded(NOON, "theirs", number=9, instance_id="b" * 8)]))
+
+    for text in ("instance:bbbbbbbb", 'instance:"bbbbbbbb"', "instance:aaaaaaaa instance:bbbbbbbb"):
+        assert 9 not in found(index, text, equal={"instance": ("a" * 8,)})
+    assert found(index, "instance:bbbbbbbb") == [9]
+    assert found(index, "instance:aaaaaaaa", equal={"instance": ("a" * 8, "b" * 8)}) == [0]
+
+
 @pytest.mark.parametrize("what", ["search", "facets", "histogram", "count"])
 def test_a_search_that_takes_too_long_is_ended_with_a_sentence(index, what):
     fill(index, 6000)
