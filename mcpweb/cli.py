@@ -92,12 +92,11 @@ def ticker() -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 when a plugin could not be registered.")
 def migrate(strict: bool) -> None:
     """Bring the database up to date, then register the services."""
-    from mcpweb import migrating
     from mcpweb.instances import registration
 
     app = _app()
     with app.app_context():
-        migrating.upgrade()
+        _upgrade()
         lines = registration.register(app.extensions["mcpweb_house"].registry)
     _print_services(lines)
     if strict and any(line.problem for line in lines):
@@ -180,7 +179,6 @@ def prepare() -> None:
     """For the supervisor: migrate, and print as JSON what the first screen needs."""
     import json
 
-    from mcpweb import migrating
     from mcpweb.accounts import links
     from mcpweb.accounts.models import Role
     from mcpweb.instances import registration
@@ -188,7 +186,7 @@ def prepare() -> None:
 
     app = _app()
     with app.app_context():
-        migrating.upgrade()
+        _upgrade()
         lines = registration.register(app.extensions["mcpweb_house"].registry)
         url = settings().url
         link = None if links.has_admin() else links.direct_link("", Role.ADMIN, links.Links.of(settings()))
@@ -205,6 +203,17 @@ def _app() -> Flask:
     from mcpweb.application import create_app
 
     return create_app()
+
+
+def _upgrade() -> None:
+    """Bring the tables up to date, and give new jobs their row in the schedule."""
+    from mcpweb import clock, migrating
+    from mcpweb.database import db, transaction
+    from mcpweb.jobs import timetable
+
+    migrating.upgrade()
+    with transaction():
+        timetable.insert_missing(db.session.connection(), clock.utcnow())
 
 
 def _print_services(lines: list[registration.Line]) -> None:

@@ -20,6 +20,8 @@ from rq.job import Job
 log = logging.getLogger(__name__)
 
 QUEUE = "mcpweb"
+TIMEOUT_S = 120
+"""How long a job may take."""
 _FAILURE_TTL_S = 7 * 24 * 3600  # RQ's default is a year
 
 JobFunction = Callable[..., Any]
@@ -65,9 +67,10 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
 
 
-def open_queue(connection: redis.Redis) -> Queue:
-    """The queue of this installation."""
-    return Queue(QUEUE, connection=connection, serializer="json", job_class=ListedJob)
+def open_queue(connection: redis.Redis, host: str = "") -> Queue:
+    """The queue of this installation, or of one of its hosts for what only that host can do."""
+    name = f"{QUEUE}-{host}" if host else QUEUE
+    return Queue(name, connection=connection, serializer="json", job_class=ListedJob)
 
 
 def start(queue: Queue, app_context: Callable[[], AbstractContextManager[Any]]) -> None:
@@ -95,17 +98,48 @@ def enqueue(name: str, *args: int | str) -> None:
         threading.Thread(target=_run_here, args=(name, args), daemon=True).start()
 
 
-def enqueue_slot(queue: Queue, name: str, slot: int, period_s: int) -> bool:
-    """Put a periodic job on the queue once for this slot, whoever else tries; returns whether it was us."""
+def enqueue_slot(queue: Queue, name: str, slot: int, span_s: int, timeout_s: int = TIMEOUT_S) -> bool:
+    """Put a periodic job on the queue once for this slot, whoever else tries; returns whether it was us.
+
+    Jobs that no worker takes for three slots are forgotten: later ones do the same work.
+    """
+    keep_s = max(3 * span_s, 60)
+    options = {"result_ttl": keep_s, "ttl": keep_s, "job_timeout": timeout_s, "meta": {"trigger": "schedule"}}
+    job_id = f"{name}{queue.name.removeprefix(QUEUE)}-{slot}"
     try:
-        _put(queue, name, (), job_id=f"{name}-{slot}", unique=True, result_ttl=max(3 * period_s, 60))
+        _put(queue, name, (), job_id=job_id, unique=True, **options)
     except DuplicateJobError:
         return False
     return True
 
 
+def enqueue_run(name: str, run_id: int, host: str = "", timeout_s: int = TIMEOUT_S) -> None:
+    """Put a job on the queue, or on that of one host, that somebody asked for in the row `run_id` of its runs.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    if _queue is None:
+        raise redis.ConnectionError("no queue was started")
+    queue = open_queue(_queue.connection, host)
+    _put(queue, name, (), job_timeout=timeout_s, meta={"trigger": "hand", "run": run_id})
+
+
+def forget_failed(host: str = "") -> int:
+    """Drop the failed jobs of a queue that are older than a week; returns how many are left.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    if _queue is None:
+        raise redis.ConnectionError("no queue was started")
+    failed = open_queue(_queue.connection, host).failed_job_registry
+    failed.cleanup()
+    return len(failed)
+
+
 def _put(queue: Queue, name: str, args: tuple[int | str, ...], **options: Any) -> None:
-    options = {"result_ttl": 3600, "failure_ttl": _FAILURE_TTL_S, "job_timeout": 120} | options
+    options = {"result_ttl": 3600, "failure_ttl": _FAILURE_TTL_S, "job_timeout": TIMEOUT_S} | options
     queue.enqueue(name, args=args, kwargs={}, **options)
 
 

@@ -16,7 +16,9 @@ from mcpweb.crypto import Keyring
 from mcpweb.database import after_commit, db, take_turns, transaction
 from mcpweb.errors import Conflict, Unavailable
 from mcpweb.instances import credentials
+from mcpweb.instances.lifecycle import reminded_days
 from mcpweb.instances.models import CredentialState, Instance, InstanceToken, ServiceRow, Status
+from mcpweb.instances.rekeying import until_next_check
 from mcpweb.instances.tokens import new_token
 from mcpweb.logs import audit, events
 
@@ -115,9 +117,11 @@ def _draft(owner: User, service: Service, wish: Wish, checked: Checked | None) -
         status=Status.ACTIVE,
         created_at=moment,
         expires_at=wish.expires_at,
+        reminded_days=reminded_days(wish.expires_at - moment),
         creation_key=wish.creation_key,
         credential_state=CredentialState.OK if checked else CredentialState.UNVERIFIED,
         credential_checked_at=moment if checked else None,
+        credential_due_at=moment + until_next_check() if checked else None,
         credential_expires_at=checked.expires_at if checked else None,
         account_label=checked.account if checked else "",
         scopes=list(checked.scopes) if checked and checked.scopes is not None else None,

@@ -64,10 +64,13 @@ def renew(instance_id: UUID) -> ResponseReturnValue:
     return _back(instance, f"{instance.label} is renewed until {instance.expires_at:%d %B %Y}.")
 
 
-@bp.post("/extend")
+@bp.route("/extend", methods=["GET", "POST"])
 def extend(instance_id: UUID) -> ResponseReturnValue:
-    """Move the end away."""
+    """Move the end away. The page is where reminders lead; what has ended meanwhile is renewed there."""
     instance = _mine(instance_id)
+    if request.method != "POST":
+        page = pages.extend_page(instance, house().registry, clock.utcnow(), settings().instance_days_max)
+        return render_template("instances/extend.html", **page, nav="instances")
     form = LifetimeForm().limited(settings().instance_days_max)
     if not form.validate_on_submit():
         return _retry(instance, form)

@@ -23,6 +23,14 @@ from mcpweb.logs import audit, events
 OFFER_EXTENSION = timedelta(days=14)
 """How long before the end an extension is offered."""
 
+REMINDERS = (1, 7)
+"""How many days before the end its owner is reminded of it."""
+
+
+def reminded_days(left: timedelta) -> int | None:
+    """What a new end makes unnecessary: whoever gives an instance a few days knows that they are few."""
+    return next((days for days in REMINDERS if left <= timedelta(days=days)), None)
+
 
 @contextmanager
 def changing(instance: Instance) -> Iterator[None]:
@@ -77,9 +85,10 @@ def renew(instance: Instance, expires_at: datetime, longest: timedelta, actor: s
         before, moment = instance.expires_at, now()
         _check_end(expires_at, moment, longest)
         # The expiry job may not have come by yet: then the row still says what it was, and its counters still count it.
+        new = {"expires_at": expires_at, "reminded_days": reminded_days(expires_at - moment)}
         for status, active in ((Status.EXPIRED, +1), (Status.INACTIVE, +1), (Status.ACTIVE, 0)):
             due = Instance.expires_at <= moment
-            if _claim(instance, status, due, status=Status.ACTIVE, expires_at=expires_at):
+            if _claim(instance, status, due, status=Status.ACTIVE, **new):
                 _count(instance, active=active)
                 record("instance.renew", instance, actor, before=before, after=expires_at)
                 return
@@ -98,8 +107,9 @@ def extend(instance: Instance, expires_at: datetime, longest: timedelta, actor: 
         _check_end(expires_at, moment, longest)
         if expires_at <= before:
             raise InvalidInput("The new end must be later than the present one.")
+        new = {"expires_at": expires_at, "reminded_days": reminded_days(expires_at - moment)}
         for status in (Status.ACTIVE, Status.INACTIVE):
-            if _claim(instance, status, Instance.expires_at > moment, expires_at=expires_at):
+            if _claim(instance, status, Instance.expires_at > moment, **new):
                 record("instance.extend", instance, actor, before=before, after=expires_at)
                 return
     _refuse_ended(instance)

@@ -48,7 +48,11 @@ class Instance(Base):
     """One user's connection to one service, reachable at its own MCP endpoint."""
 
     __tablename__ = "instance"
-    __table_args__ = (UniqueConstraint("owner_id", "creation_key", name="uq_instance_creation"),)
+    __table_args__ = (
+        UniqueConstraint("owner_id", "creation_key", name="uq_instance_creation"),
+        # The sweep looks for those of one status that are due; the ended ones, which pile up, are not walked through.
+        Index("ix_instance_status_expires_at", "status", "expires_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     owner_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
@@ -56,7 +60,7 @@ class Instance(Base):
     label: Mapped[str] = mapped_column(String(80))
     status: Mapped[str] = mapped_column(String(10), default=Status.ACTIVE)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     creation_key: Mapped[UUID] = mapped_column()
     credential_sealed: Mapped[bytes] = mapped_column(LargeBinary)
     credential_key_id: Mapped[str] = mapped_column(String(20), index=True)
@@ -75,7 +79,7 @@ class Instance(Base):
     keeps_arguments: Mapped[bool] = mapped_column(default=True)
     """Whether the log of a call holds its arguments."""
     reminded_days: Mapped[int | None] = mapped_column()
-    """The shortest span before the present end, in days, of which the owner was reminded."""
+    """The shortest span before the present end, in days, of which the owner was reminded, or need not be."""
     usage_count: Mapped[int] = mapped_column(default=0)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
@@ -109,6 +113,16 @@ class InstanceToken(Base):
     last_client: Mapped[str] = mapped_column(String(200), default="")
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class NoticeKind(StrEnum):
+    """What an owner is told."""
+
+    EXPIRED = "expired"
+    ENDS_7 = "ends_7"
+    ENDS_1 = "ends_1"
+    KEY_DIED = "key_died"
+    KEY_ENDS = "key_ends"
 
 
 class Notice(Base):

@@ -12,13 +12,15 @@ from mcpweb.catalog.checking import CheckRefused
 from mcpweb.catalog.registry import Registry, Service
 from mcpweb.crypto import TOKEN_PREFIX
 from mcpweb.instances import snippets, tokens
-from mcpweb.instances.forms import CredentialForm
+from mcpweb.instances.forms import PRESETS, CredentialForm
 from mcpweb.instances.life_forms import ToolsForm
 from mcpweb.instances.lifecycle import OFFER_EXTENSION
 from mcpweb.instances.models import Instance
 from mcpweb.logs import events, reading
 
 _SOON = timedelta(days=3)
+_WORTH_IT = timedelta(hours=1)
+"""An extension by less is none."""
 _LAST_CALLS = 10
 
 
@@ -101,6 +103,18 @@ def detail(
             "key_expires_at": instance.credential_expires_at,
             "scopes": instance.scopes,
         },
+    }
+
+
+def extend_page(instance: Instance, registry: Registry, now: datetime, max_days: int) -> dict[str, Any]:
+    """What the page shows to which reminders lead: a new end of so many `days`; None when no preset is later."""
+    left = max(instance.expires_at - now, timedelta(0))
+    longer = [days for days in PRESETS if days <= max_days and timedelta(days=days) - left >= _WORTH_IT]
+    days = next((days for days in longer if days >= 30), longer[-1] if longer else None)
+    return {
+        "instance": summary(instance, registry, now),
+        "days": days,
+        "new_end": now + timedelta(days=days) if days else None,
     }
 
 

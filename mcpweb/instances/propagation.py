@@ -74,6 +74,17 @@ class Propagation:
             threading.Event().wait(SETTLED_AFTER_S)
             return ["every other host"]
 
+    def mention(self, instance_ids: Sequence[UUID]) -> None:
+        """As `changed`, but without waiting: for what every call sees by itself, such as an end that has come."""
+        for instance_id in instance_ids:
+            self.generations.bump(instance_id)
+        ids = " ".join(map(str, instance_ids))
+        try:
+            # Whoever hears it confirms; nobody waits for the answer, which ends by itself.
+            self._redis.publish(CHANNEL, f"change {self.host} mcpweb:heard:{secrets.token_hex(8)} {ids}")
+        except redis.RedisError as error:
+            log.warning("a change could not be announced", extra={"error": type(error).__name__})
+
     def _announce(self, ids: str) -> Sequence[str]:
         hosts = self._hosts()
         # A list of hosts that lacks us although we listen was lost a moment ago, and lacks the others too.

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import delete
 
 from mcpweb.catalog import checking
 from mcpweb.catalog.checking import Checked, CheckRefused
 from mcpweb.catalog.registry import Service
-from mcpweb.database import now
+from mcpweb.database import db, now
 from mcpweb.instances import credentials
 from mcpweb.instances.house import house
 from mcpweb.instances.lifecycle import changing, record
-from mcpweb.instances.models import CredentialState, Instance
+from mcpweb.instances.models import CredentialState, Instance, Notice, NoticeKind
 from mcpweb.logs import events
+
+ABOUT_THE_KEY = ("rejected", "scope")
+"""The refusals that say something of the key; the others are outages."""
 
 
 def replace(instance: Instance, credential: Mapping[str, str], checked: Checked, actor: str) -> bool:
@@ -23,7 +30,9 @@ def replace(instance: Instance, credential: Mapping[str, str], checked: Checked,
     with changing(instance):
         before = instance.account_label
         credentials.seal(instance, credential, house().keyring)
-        _store(instance, checked)
+        store(instance, checked)
+        # Its own end is told of by itself.
+        db.session.execute(delete(Notice).where(Notice.instance_id == instance.id, Notice.kind == NoticeKind.KEY_ENDS))
         record("credential.replace", instance, actor, account_before=before, account_after=checked.account)
     return bool(before) and before != checked.account
 
@@ -34,27 +43,62 @@ def check_again(instance: Instance, service: Service, actor: str) -> Checked:
     Raises:
         CheckRefused: with the reason; a refused key is marked, an outage changes nothing.
     """
-    credential, sealed = credentials.unseal(instance, house().keyring), instance.credential_sealed
+    sealed = instance.credential_sealed
     try:
-        checked = checking.check(service, credential, house().client)
+        checked = ask(instance, service)
     except CheckRefused as refusal:
-        events.security("credential checked", service=service.name, outcome=refusal.kind, level="warning")
-        if refusal.kind in ("rejected", "scope"):
+        if refusal.kind in ABOUT_THE_KEY:
             with changing(instance):
                 if instance.credential_sealed == sealed:  # else it has been replaced meanwhile
-                    instance.credential_state, instance.credential_checked_at = CredentialState.REJECTED, now()
+                    mark_rejected(instance)
                 record("credential.check", instance, actor, outcome=refusal.kind)
         raise
     with changing(instance):
         if instance.credential_sealed == sealed:
-            _store(instance, checked)
+            store(instance, checked)
         record("credential.check", instance, actor, outcome="ok")
     return checked
 
 
-def _store(instance: Instance, checked: Checked) -> None:
+def ask(instance: Instance, service: Service) -> Checked:
+    """Try the present credential at its service, for at most 8 seconds, with no transaction open.
+
+    Raises:
+        CheckRefused: with the reason.
+        KeyUnusable: the credential can not be decrypted.
+    """
+    credential = credentials.unseal(instance, house().keyring)
+    db.session.commit()  # ends the read: no transaction stays open while the service is talked to
+    try:
+        return checking.check(service, credential, house().client)
+    except CheckRefused as refusal:
+        events.security("credential checked", service=service.name, outcome=refusal.kind, level="warning")
+        raise
+
+
+def store(instance: Instance, checked: Checked) -> None:
+    """Keep what the service said of a key that works; call it inside a transaction."""
     instance.credential_state = CredentialState.OK
-    instance.credential_checked_at = now()
     instance.credential_expires_at = checked.expires_at
     instance.account_label = checked.account
     instance.scopes = list(checked.scopes) if checked.scopes is not None else None
+    instance.credential_failures = 0
+    _checked(instance)
+
+
+def mark_rejected(instance: Instance) -> None:
+    """Keep that the service refuses the key; call it inside a transaction."""
+    instance.credential_state = CredentialState.REJECTED
+    instance.credential_failures += 1
+    _checked(instance)
+
+
+def _checked(instance: Instance) -> None:
+    instance.credential_checked_at = now()
+    instance.credential_refusals = 0
+    instance.credential_due_at = now() + until_next_check()
+
+
+def until_next_check() -> timedelta:
+    """A day, more or less a fifth, so that what was connected at one time is not checked at one time for ever."""
+    return timedelta(hours=24 * random.uniform(0.8, 1.2))  # noqa: S311 - nobody gains by guessing it

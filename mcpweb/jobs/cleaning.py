@@ -1,48 +1,78 @@
-"""Throws away what nobody can use any more: old sign-in links, ended sessions, logs of what was deleted long ago."""
+"""Throws away what nobody can use any more: old links, sessions, notices, counts, runs, logs of what is long gone."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+import redis
+from sqlalchemy import Delete, delete, or_, select
 
+from mcpweb import queue
 from mcpweb.accounts.models import UserSession, UserToken
 from mcpweb.database import db, now, transaction
-from mcpweb.instances.models import Instance
+from mcpweb.instances.house import house
+from mcpweb.instances.models import Instance, Notice, UsageRollup
+from mcpweb.jobs import runs
 from mcpweb.logs import events
 from mcpweb.queue import job
 
 _KEEP_LINKS = timedelta(days=2)
 """The daily limit of an address counts its rows, so they outlive the link."""
 _KEEP_SESSIONS = timedelta(days=30)
+_KEEP_NOTICES = timedelta(days=30)
+_KEEP_COUNTS = timedelta(days=400)
+"""A year can be compared with the one before."""
 _KEEP_LOGS = timedelta(days=30)
 """What an owner is told on the page that deletes an instance."""
 
 
 @job("clean_up")
-def clean_up() -> None:
+def clean_up() -> dict[str, int]:
     """Every hour; may run late or twice."""
-    with transaction():
-        moment = now()
-        links = db.session.execute(delete(UserToken).where(UserToken.created_at < moment - _KEEP_LINKS))
-        sessions = db.session.execute(
-            delete(UserSession).where(
-                or_(UserSession.expires_at < moment - _KEEP_SESSIONS, UserSession.revoked_at < moment - _KEEP_SESSIONS)
-            )
-        )
-    folders = _forget_deleted(moment - _KEEP_LOGS)
-    events.app("cleaned up", log_folders=folders, links=links.rowcount, sessions=sessions.rowcount)  # type: ignore[attr-defined]
+    removed: dict[str, int] = {}
+    for what, statement in _rubbish(now()).items():
+        with transaction():  # one for each, so that nobody who writes waits for long
+            removed[what] = db.session.execute(statement).rowcount  # type: ignore[attr-defined]
+    removed["runs"] = runs.tidy()
+    with suppress(redis.RedisError):  # what is away needs no cleaning
+        for host in ("", house().propagation.host):
+            queue.forget_failed(host)
+    events.app("cleaned up", **removed)
+    return {"items": sum(removed.values()), **removed}
 
 
-def _forget_deleted(before: datetime) -> int:
-    """Remove the log folders of instances that are gone and have written nothing since; returns how many."""
+def _rubbish(moment: datetime) -> Mapping[str, Delete]:
+    sessions_end = moment - _KEEP_SESSIONS
+    still_counted = select(UsageRollup.instance_id).where(UsageRollup.hour >= moment - _KEEP_LOGS)
+    return {
+        "links": delete(UserToken).where(UserToken.created_at < moment - _KEEP_LINKS),
+        "sessions": delete(UserSession).where(
+            or_(UserSession.expires_at < sessions_end, UserSession.revoked_at < sessions_end)
+        ),
+        # Those that were given up have no time of sending.
+        "notices": delete(Notice).where(
+            or_(Notice.sent_at < moment - _KEEP_NOTICES, Notice.created_at < moment - 2 * _KEEP_NOTICES)
+        ),
+        "counts": delete(UsageRollup).where(UsageRollup.hour < moment - _KEEP_COUNTS),
+        "counts_of_deleted": delete(UsageRollup).where(
+            UsageRollup.instance_id.not_in(select(Instance.id)), UsageRollup.instance_id.not_in(still_counted)
+        ),
+    }
+
+
+@job("erase_logs")
+def erase_logs() -> int:
+    """Every hour on every host: erase the logs there of instances that are gone and have written nothing since."""
     alive = set(db.session.scalars(select(Instance.id)))
+    before = (now() - _KEEP_LOGS).timestamp()
     removed = 0
     for folder in events.files().root.glob("users/user_*/mcp_*"):
         newest = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
-        if UUID(folder.name.removeprefix("mcp_")) not in alive and newest < before.timestamp():
+        if UUID(folder.name.removeprefix("mcp_")) not in alive and newest < before:
             shutil.rmtree(folder)
             removed += 1
     return removed

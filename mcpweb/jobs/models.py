@@ -23,7 +23,7 @@ class Schedule(Base):
     timezone: Mapped[str] = mapped_column(String(60), default="UTC")
     is_enabled: Mapped[bool] = mapped_column(default=True)
     last_slot: Mapped[int | None] = mapped_column(BigInteger)
-    """The newest slot that was put on the queue: a missed daily one is caught up once, whatever Redis forgot."""
+    """The newest daily slot that was put on the queue: a missed one is caught up once, whatever Redis forgot."""
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     changed_by: Mapped[str] = mapped_column(String(254), default="")
 
@@ -38,9 +38,10 @@ class JobRun(Base):
     job: Mapped[str] = mapped_column(String(40))
     host: Mapped[str] = mapped_column(String(12), default="")
     trigger: Mapped[str] = mapped_column(String(10), default="schedule")
+    """schedule, event (something that happened), or hand."""
     by_whom: Mapped[str] = mapped_column(String(254), default="")
     state: Mapped[str] = mapped_column(String(10), default="running")
-    """running, done, failed, or lost: its worker ended without a word."""
+    """waiting (asked for by hand), running, done, failed, or lost: its worker ended without a word."""
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     items: Mapped[int | None] = mapped_column()

@@ -10,13 +10,31 @@ from flask import Flask
 from rq import Worker
 
 from mcpweb.errors import Unavailable
-from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its job
+from mcpweb.instances import rechecking as _rechecking  # noqa: F401 - lists its job
+from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its jobs
+from mcpweb.jobs import counting as _counting  # noqa: F401 - lists its job
 from mcpweb.jobs import expiry as _expiry  # noqa: F401 - lists its job
+from mcpweb.jobs import reminding as _reminding  # noqa: F401 - lists its job
+from mcpweb.jobs import runs
 from mcpweb.lifeline import die_with_parent
 from mcpweb.logs import context
 from mcpweb.queue import ListedJob, open_queue
 
 log = logging.getLogger(__name__)
+
+
+class _RecordedJob(ListedJob):
+    """A listed job whose run is kept in the database."""
+
+    def perform(self) -> Any:
+        function = self.func  # what is not listed is refused before anything is written in its name
+        run_id = self.meta.get("run")
+        runs.perform(
+            str(self.func_name),
+            lambda: function(*self.args, **self.kwargs),
+            trigger=str(self.meta.get("trigger", "event"))[:10],
+            run_id=run_id if isinstance(run_id, int) else None,
+        )
 
 
 class _Worker(Worker):
@@ -46,7 +64,14 @@ def run(app: Flask) -> None:
     if not url:
         raise Unavailable("MCPWEB_REDIS_URL is not set; `mcpweb up` starts a Redis by itself.")
     connection = redis.Redis.from_url(url)  # a worker waits for jobs, so the short time-outs of pages do not fit
-    queue = open_queue(connection)
-    worker = _Worker([queue], connection=connection, job_class=ListedJob, serializer="json", log_job_description=False)
+    open_worker(app, connection).work(logging_level="WARNING")
+
+
+def open_worker(app: Flask, connection: redis.Redis) -> _Worker:
+    """A worker for the queue of the installation and for the one of this host."""
+    host = app.extensions["mcpweb_house"].propagation.host
+    queues = [open_queue(connection), open_queue(connection, host)]
+    worker = _Worker(queues, connection=connection, job_class=_RecordedJob, serializer="json")
+    worker.log_job_description = False
     worker.app = app
-    worker.work(logging_level="WARNING")
+    return worker

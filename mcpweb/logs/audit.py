@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -28,28 +29,37 @@ def record(action: str, *, actor: str, subject: str, **details: Any) -> None:
     `action` is a verb with its object (`instance.create`), `subject` the id of what was changed. Details hold
     no secret.
     """
+    record_many(action, actor=actor, changes=[(subject, details)])
+
+
+def record_many(action: str, *, actor: str, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Add the same change of many subjects, each with its details, to the open transaction, an entry for each."""
+    if not changes:
+        return
     take_turns("audit chain")
     last = db.session.execute(
         select(AuditEvent.seq, AuditEvent.digest).order_by(AuditEvent.seq.desc()).limit(1)
     ).one_or_none()
-    seq, before = (last.seq + 1, last.digest) if last else (1, b"")
-    event = AuditEvent(
-        seq=seq,
-        at=clock.utcnow().replace(microsecond=0),
-        action=action,
-        actor=actor,
-        subject=subject,
-        ip=str(context.current().get("ip", "")),
-        details=details,
-        digest=b"",
-    )
-    event.digest = digest_of(before, event)
-    db.session.add(event)
+    seq, digest = (last.seq, last.digest) if last else (0, b"")
+    at, ip = clock.utcnow().replace(microsecond=0), str(context.current().get("ip", ""))
+    rows = []
+    for subject, details in changes:
+        seq += 1
+        event = AuditEvent(
+            seq=seq, at=at, action=action, actor=actor, subject=subject, ip=ip, details=dict(details), digest=b""
+        )
+        event.digest = digest = digest_of(digest, event)
+        rows.append(event)
+    db.session.add_all(rows)
     db.session.flush()
     # The logged digest is the anchor of the chain: outside the database, and kept longest of all logs.
-    after_commit(
-        lambda: events.audit(action, seq=seq, chain=event.digest.hex(), actor=actor, subject=subject, **details)
-    )
+    after_commit(lambda: _log(rows))
+
+
+def _log(rows: Sequence[AuditEvent]) -> None:
+    for row in rows:
+        told = {**row.details, "seq": row.seq, "chain": row.digest.hex(), "actor": row.actor, "subject": row.subject}
+        events.audit(row.action, **told)
 
 
 def digest_of(before: bytes, event: AuditEvent) -> bytes:

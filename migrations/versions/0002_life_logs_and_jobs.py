@@ -111,6 +111,9 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_instance_credential_due_at"), "instance", ["credential_due_at"], unique=False)
 
+    op.create_index("ix_instance_status_expires_at", "instance", ["status", "expires_at"], unique=False)
+    op.drop_index(op.f("ix_instance_expires_at"), table_name="instance")
+
     op.add_column("instance_token", sa.Column("last_client", sa.String(length=200), nullable=False, server_default=""))
 
 
@@ -118,6 +121,8 @@ def downgrade() -> None:
     """Take back."""
     op.drop_column("instance_token", "last_client")
 
+    op.create_index(op.f("ix_instance_expires_at"), "instance", ["expires_at"], unique=False)
+    op.drop_index("ix_instance_status_expires_at", table_name="instance")
     op.drop_index(op.f("ix_instance_credential_due_at"), table_name="instance")
     op.drop_column("instance", "last_used_at")
     op.drop_column("instance", "usage_count")

@@ -116,6 +116,8 @@ STATES = {
     "instance-off": State("owner", "{off}"),
     "instance-key-refused": State("owner", "{key_refused}"),
     "instance-unverified": State("owner", "{unverified}"),
+    "extend": State("owner", "{ending}/extend"),
+    "extend-ended": State("owner", "{ended}/extend"),
     "account": State("owner", "/account"),
     "mailbox": State("stranger", "/dev/mailbox"),
     "mail": State("stranger", "{mail}", open_folds),

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from mcpweb import clock
-from mcpweb.jobs.cleaning import clean_up
+from mcpweb.jobs.cleaning import erase_logs
 from mcpweb.logs import events
 
 
@@ -30,7 +30,7 @@ def test_the_logs_of_a_deleted_instance_go_after_thirty_days_and_those_of_others
     for path in _written(alive, days_ago=400).iterdir():
         os.utime(path, (0, 0))
 
-    clean_up()
+    erase_logs()
 
     assert not old.exists()
     assert recent.exists()
