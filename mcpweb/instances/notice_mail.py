@@ -80,7 +80,7 @@ def compose(rows: Sequence[tuple[Notice, Instance]], url: str, moment: datetime)
                 }
             )
     subject, button, link = _main(rows, url)
-    return subject, {"subject": subject, "button_label": button, "link": link, "sections": sections, "product_url": url}
+    return subject, {"title": subject, "button_label": button, "link": link, "sections": sections, "product_url": url}
 
 
 def _main(rows: Sequence[tuple[Notice, Instance]], url: str) -> tuple[str, str, str]:
