@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import re
@@ -46,21 +47,30 @@ class Mail:
 
 
 class MailServer:
-    """Start it with `with`; `answer` replaces the usual `250 OK` to a whole mail."""
+    """Start it with `with`; `answer` replaces the usual `250 OK` to a whole mail, for some addresses or for all.
+
+    "hang" never answers, "close" cuts the connection.
+    """
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
         self.answer = "250 OK"
+        self.answers: dict[str, str] = {}
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.answer.startswith("250"):
+        answer = self.answers.get(envelope.rcpt_tos[0], self.answer)
+        if answer == "hang":
+            await asyncio.sleep(3600)
+        if answer == "close":
+            server.transport.abort()
+        if answer.startswith("250"):
             message = email.message_from_bytes(envelope.content, policy=email.policy.default)
             assert isinstance(message, EmailMessage)
             self.mails.append(Mail(list(envelope.rcpt_tos), message))
-        return self.answer
+        return answer
 
     @property
     def host(self) -> str:

@@ -20,7 +20,7 @@ from mcpweb.queue import enqueue, job
 Claimed = Sequence[Row[UUID, int, str, datetime]]
 """Instances with their owner, service and end."""
 
-_BATCH = 200
+_BATCH = 100
 """So many take a transaction well below 100 ms, for which everybody else who writes has to wait."""
 
 
@@ -43,9 +43,11 @@ def expire_instances() -> dict[str, int]:
 def _expire_batch(status: Status, took_s: list[float]) -> int:
     """Claim due instances by one statement, so that each belongs to exactly one of several runs."""
     with transaction():
-        began = clock.monotonic()
+        moment, began = now(), clock.monotonic()
         after_commit(lambda: took_s.append(clock.monotonic() - began))
-        claimed = _claim(status, now())
+        claimed = _claim(status, moment)
+        # Before the services, since everybody who connects one waits for their rows.
+        notices.add(NoticeKind.EXPIRED, [(row.id, row.owner_id) for row in claimed])
         if status == Status.ACTIVE:
             # In one order, so that two runs never wait for each other's services.
             for name, count in sorted(Counter(row.service_name for row in claimed).items()):
@@ -54,7 +56,6 @@ def _expire_batch(status: Status, took_s: list[float]) -> int:
                     .where(ServiceRow.name == name)
                     .values(active_instances=ServiceRow.active_instances - count)
                 )
-        notices.add(NoticeKind.EXPIRED, [(row.id, row.owner_id) for row in claimed])
         changes = [(f"instance/{row.id}", {"expires_at": row.expires_at.isoformat()}) for row in claimed]
         audit.record_many("instance.expire", actor="system", changes=changes)
         if claimed:

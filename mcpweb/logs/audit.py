@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from mcpweb import clock
 from mcpweb.database import after_commit, db, take_turns
@@ -50,8 +50,9 @@ def record_many(action: str, *, actor: str, changes: Sequence[tuple[str, Mapping
         )
         event.digest = digest = digest_of(digest, event)
         rows.append(event)
-    db.session.add_all(rows)
-    db.session.flush()
+    columns = [column.key for column in AuditEvent.__table__.columns]
+    # Not through the session, which takes twice as long while everybody else who audits has to wait.
+    db.session.execute(insert(AuditEvent), [{name: getattr(row, name) for name in columns} for row in rows])
     # The logged digest is the anchor of the chain: outside the database, and kept longest of all logs.
     after_commit(lambda: _log(rows))
 
