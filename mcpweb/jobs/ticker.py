@@ -24,7 +24,7 @@ from mcpweb import clock
 from mcpweb.config import Settings
 from mcpweb.errors import Unavailable
 from mcpweb.hosts import host_id
-from mcpweb.jobs import timetable
+from mcpweb.jobs import indexing, timetable
 from mcpweb.jobs.schedule import PLANS, SPAN_OF_A_DAY_S
 from mcpweb.jobs.timetable import Entry
 from mcpweb.logs import events
@@ -41,7 +41,7 @@ Begin = Callable[[], AbstractContextManager[Connection]]
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT.
+    """Run until SIGTERM or SIGINT, and keep the host's log index up to date meanwhile.
 
     Raises:
         Unavailable: no Redis is named.
@@ -52,7 +52,9 @@ def main(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    follower = indexing.start(settings, stop)
     run(Ticker(connect(settings.redis_url), _begin(settings.database), settings.home / "run"), stop)
+    follower.join()
 
 
 def run(ticker: Ticker, stop: threading.Event) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.browser.live import Connected, Live
 from tests.form_client import FormClient
+from tests.waiting import until
 
 LONG_EMAIL = "alice.with-a-rather-long-name.and-a-department@subsidiary.headquarters.example.com"
 LONG_LABEL = "Work: the-organization-with-the-very-long-name/and-its-monorepo-without-a-break"
@@ -66,6 +67,8 @@ def _instances(live: Live, owner: FormClient) -> dict[str, Connected]:
     made["called"].call("get_me")
     made["called"].call("get_issue", owner="octocat")
     made["called"].call("get_issue", owner="octocat", repo="missing", number=1)
+    log = made["called"].path + "/logs"
+    until(lambda: owner.get(log).text.count("<summary><code>") == 3, "the calls are in the index")
     return made
 
 

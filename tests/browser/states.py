@@ -73,10 +73,29 @@ def open_menu(page: Page) -> None:
     expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
+def open_calls(page: Page) -> None:
+    """Everything that is known of the calls on the page."""
+    for fold in page.locator("details > summary").all():
+        fold.click()
+
+
 def open_folds(page: Page) -> None:
     """Everything that is folded."""
     for fold in page.locator("details.fold > summary").all():
         fold.click()
+
+
+def pick_tools(page: Page) -> None:
+    """The list to pick from."""
+    page.get_by_text("The ones picked below").click()
+
+
+def pick_no_tool(page: Page) -> None:
+    """None of them."""
+    pick_tools(page)
+    for button in page.get_by_role("button", name="Pick none").all():
+        button.click()
+    send("Save the choice")(page)
 
 
 CONNECT = "/services/github/connect"
@@ -116,8 +135,21 @@ STATES = {
     "instance-off": State("owner", "{off}"),
     "instance-key-refused": State("owner", "{key_refused}"),
     "instance-unverified": State("owner", "{unverified}"),
+    "calls": State("owner", "{called}/logs", open_calls),
+    "calls-none": State("owner", "{uncalled}/logs"),
+    "calls-no-match": State("owner", "{called}/logs?q=nothing&tool=get_me"),
+    "usage": State("owner", "{called}/usage?range=day", open_calls),
+    "usage-none": State("owner", "{uncalled}/usage"),
     "extend": State("owner", "{ending}/extend"),
     "extend-ended": State("owner", "{ended}/extend"),
+    "tools": State("owner", "{called}/tools", pick_tools),
+    "tools-error": State("owner", "{called}/tools", pick_no_tool),
+    "replace-key": State("owner", "{called}/credential"),
+    "replace-key-refused": State(
+        "owner", "{called}/credential", send("Check and replace", Access_token=TOKENS["github"]["revoked"])
+    ),
+    "delete": State("owner", "{called}/delete"),
+    "delete-error": State("owner", "{called}/delete", send("Delete instance", Name_of_the_instance="Wrong")),
     "account": State("owner", "/account"),
     "mailbox": State("stranger", "/dev/mailbox"),
     "mail": State("stranger", "{mail}", open_folds),
