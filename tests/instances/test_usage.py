@@ -110,8 +110,8 @@ def test_the_calls_of_deleted_instances_and_lines_that_are_no_calls_are_left_out
 HOSTILE = [
     {"instance_id": 5}, {"instance_id": "x"}, {"instance_id": str(uuid4())}, {"time": None}, {"time": "x"},
     {"time": "0001-01-01T00:00:00+14:00"}, {"time": "2026-11-25T12:00:00"}, {"tool": "\0" * 99},
-    {"tool": "\ud800" * 300},     {"tool": 7}, {"tool": "é" * 999}, {"duration_ms": math.nan},
-    {"duration_ms": -5}, {"duration_ms": 1e300},
+    {"tool": "\ud800" * 300}, {"tool": 7}, {"tool": "é" * 999}, {"duration_ms": math.nan},
+    {"duration_ms": -5}, {"duration_ms": 1e300}, {"upstream_ms": math.nan},
     {"duration_ms": "x"}, {"upstream_ms": math.inf}, {"upstream_ms": 10**17}, {"upstream_ms": None},
     {"token_id": 10**17}, {"token_id": "x"}, {"token_id": -1}, {"client": "\0\ud800"},
     {"client": ["x"], "agent": {}}, {"client": "c" * 999},

@@ -299,7 +299,18 @@ def test_a_text_of_more_terms_than_may_be_is_searched_by_the_first_ones(index):
 
 
 def test_hostile_lines_go_in_and_come_out_whole(index):
-    values = ["a\0b", "\ud800", "\udfff\ud800", "tab\tnew\nline\\N", "\\.", "é" * 900, "\u202e", "x" * 1900, "{}%s'\""]
+    values = [
+        "a\0b",
+        "\ud800",
+        "\udfff\ud800",
+        "tab\tnew\nline\\N",
+        "\\.",
+        "é" * 900,
+        "\u202e",
+        "x" * 1900,
+        "{}%s'\"",
+        "я" * 1900,
+    ]
     raws = [
         encoded(NOON + timedelta(seconds=number), value, number=number, tool=value, user_id=value, request_id=value)
         for number, value in enumerate(values)
@@ -311,6 +322,14 @@ def test_hostile_lines_go_in_and_come_out_whole(index):
     assert {one.fields["message"] for one in index.search(Query(), limit=100)} == {*values, "call"}
     assert found(index, equal={"level": ("other",)}) == [len(values)]
     assert found(index, "user_id:100000000000000000") == [len(values)]
+
+
+def test_of_a_very_long_line_the_first_words_are_looked_for(index):
+    words = " ".join(f"w{number:x}" for number in range(120_000))
+    index.append(1, DAY, [parse(f'{{"time":"{NOON}","number":1,"said":"{words}"}}'.encode(), 0, "app", DAY)])
+
+    assert found(index, "w0 w1ff") == [1] and found(index, "w1d4bf") == []
+    assert index.search(Query(), limit=1)[0].fields["said"] == words
 
 
 @pytest.mark.parametrize(
