@@ -54,7 +54,7 @@ class Follower:
     @property
     def problems(self) -> list[str]:
         """A sentence for each file that could not be read the last time."""
-        return [f"{name}: {reason}" for name, reason in sorted(self._problems.items())]
+        return [f"{name}: {reason}" for name, reason in sorted(dict(self._problems).items())]
 
     def step(self) -> int:
         """One pass over all files, within an application context; returns how many lines there were.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ BUDGET_S = 5.0
 """What one search may take."""
 OFFSET_BITS = 40
 """A line's id holds the file's id above its offset."""
+MAX_ID = 2**63 - 1
 _PAGE = 1000
+_CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,19})")
 
 
 Bar = tuple[datetime, str, int]
@@ -35,6 +38,16 @@ class Cursor(NamedTuple):
 
     ts: int
     id: int
+
+    def __str__(self) -> str:
+        """As it stands in an address."""
+        return f"{self.ts}.{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor | None:
+        """The cursor that an address names; None for anything else."""
+        parts = _CURSOR.fullmatch(text)
+        return cls(int(parts[1]), min(int(parts[2]), MAX_ID)) if parts else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from mcpweb.errors import Unavailable
-from mcpweb.logs.index import OFFSET_BITS, Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
+from mcpweb.logs.index import MAX_ID, OFFSET_BITS, Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
 from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
 
@@ -108,6 +108,8 @@ class PostgresIndex(LogIndex):
 
     def find(self, line_id: int) -> Found | None:
         """Looked for in every partition."""
+        if not 0 <= line_id <= MAX_ID:
+            return None
         with self._connection() as connection:
             rows = _rows(connection, f"SELECT id, ts, line FROM {_TABLE} WHERE id = %s", (line_id,))
         return next((Found(found, ts, loads(line) or {}) for found, ts, line in rows), None)

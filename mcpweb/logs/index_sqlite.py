@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mcpweb import clock
 from mcpweb.logs import day_file
-from mcpweb.logs.index import Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
+from mcpweb.logs.index import MAX_ID, Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
 from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
 from mcpweb.logs.search_text import normalise
@@ -94,6 +94,8 @@ class SqliteIndex(LogIndex):
 
     def find(self, line_id: int) -> Found | None:
         """Looked for in every day, newest first."""
+        if not 0 <= line_id <= MAX_ID:
+            return None
 
         def one(connection: sqlite3.Connection, day: date) -> list[Found]:
             rows = connection.execute("SELECT key, id, line FROM line WHERE id = ?", (line_id,))
@@ -123,7 +125,7 @@ class SqliteIndex(LogIndex):
     @property
     def problems(self) -> list[str]:
         """A sentence for each file that could not be read the last time."""
-        return [f"{name}: {reason}" for name, reason in sorted(self._problems.items())]
+        return [f"{name}: {reason}" for name, reason in sorted(dict(self._problems).items())]
 
     def _path(self, day: date) -> Path:
         return self._folder / f"{day.isoformat()}.sqlite3"

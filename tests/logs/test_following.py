@@ -496,7 +496,7 @@ def test_the_index_is_rebuilt_from_the_files_and_nothing_is_counted_again(follow
     assert follower.step() == 0
     assert stored(instance).usage_count == 20
 
-    write(root, 3, "app")
+    write(root, 3, "performance")
     list(rebuild(root, HOST, index))
     assert [*index.stream(Query()), rolled_up()] == before, "what was not followed yet is left to the follower"
     assert follower.step() == 3 and rolled_up() == 53

@@ -160,6 +160,26 @@ def test_pages_hold_every_line_once_whatever_the_moment_and_the_day(index):
         assert backwards == everything[-2::-1], text
 
 
+@pytest.mark.parametrize(
+    "text", ["", "1", "1.", "x.1", "-1.5", "1.2.3", "²1.1", "9" * 16 + ".1", "1." + "9" * 20, "1.5 "]
+)
+def test_what_is_no_cursor_is_none(text):
+    assert Cursor.parse(text) is None
+
+
+def test_a_cursor_comes_back_from_its_text_and_a_made_up_one_breaks_nothing(index):
+    fill(index, 5)
+    line = index.search(Query(), limit=1)[0]
+    assert Cursor.parse(str(line.cursor)) == line.cursor
+
+    for text in ("0.0", "999999999999999.9999999999999999999", f"{line.ts}.0", f"{line.ts}.9999999999999999999"):
+        cursor = Cursor.parse(text)
+        assert cursor
+        older, newer = (index.search(Query(), limit=9, **{side: cursor}) for side in ("before", "after"))
+        assert len(older) + len(newer) == 5, text
+    assert index.find(-1) is None and index.find(2**63) is None and index.context(10**30, 1, 1) == []
+
+
 def test_a_stream_gives_all_lines_either_way(index, monkeypatch):
     monkeypatch.setattr("mcpweb.logs.index._PAGE", 10)
     fill(index, 35)
