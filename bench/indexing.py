@@ -45,8 +45,10 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=100_000, help="lines to index (default 100,000)")
     options = parser.parse_args()
     print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f} before the start\n")
-    print("| index | lines/s | promised | rare word ms | common word | instance | count | facets | histogram |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| index | lines/s | promised | a CPU-s | rare word ms | common word | instance | count | facets | histogram |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     good = True
     for name in PROMISED:
         with tempfile.TemporaryDirectory(prefix="mcpweb-bench-") as folder, _database(name, Path(folder)) as url:
@@ -57,10 +59,10 @@ def main() -> int:
             db.init_app(app)
             with app.app_context():
                 prepare_engine(db.engine)
-                per_s, instance_id = _follow(root, index, options.lines)
+                per_s, per_cpu_s, instance_id = _follow(root, index, options.lines)
                 good &= per_s >= PROMISED[name]
                 asked = " | ".join(f"{ms:.1f}" for ms in _ask(index, instance_id))
-                print(f"| {name} | {per_s:,.0f} | {PROMISED[name]:,} | {asked} |", flush=True)
+                print(f"| {name} | {per_s:,.0f} | {PROMISED[name]:,} | {per_cpu_s:,.0f} | {asked} |", flush=True)
                 db.session.remove()
                 db.engine.dispose()
     return 0 if good else 1
@@ -78,24 +80,24 @@ def _database(name: str, folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-def _follow(root: Path, index: LogIndex, count: int) -> tuple[float, UUID]:
-    """Lines a second, and one of the instances."""
+def _follow(root: Path, index: LogIndex, count: int) -> tuple[float, float, UUID]:
+    """Lines a second, lines a second of our processor time, and one of the instances."""
     Base.metadata.create_all(db.engine)
     instances = _instances()
     path = root / "system" / f"performance-{DAY}.jsonl"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"".join(_calls(instances, count)))
     follower = Follower(root, HOST, index, partial(counting.count, HOST))
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     taken = 0
     while some := follower.step():
         taken += some
-    per_s = taken / (time.monotonic() - began)
+    per_s, per_cpu_s = taken / (time.monotonic() - began), taken / (time.process_time() - cpu)
     db.session.rollback()
     used = db.session.scalar(db.select(db.func.sum(Instance.usage_count)))
     if not (taken == used == index.count(Query("call"), 10**9) == count):
         raise SystemExit(f"lines were lost: {count} written, {taken} taken, {used} counted")
-    return per_s, instances[0][0]
+    return per_s, per_cpu_s, instances[0][0]
 
 
 def _instances() -> list[tuple[UUID, int, int]]:

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ class Follower:
                 return 0
             files = system_files(self._root)
             known = known_files(self._host)
+            names = {file.name for file in files}
+            self._problems = {name: reason for name, reason in self._problems.items() if name in names}
             self._has_more = False
             return sum(self._follow(file, known.get(file.name)) for file in files)
 
@@ -166,6 +168,18 @@ def known_files(host: str) -> dict[str, LogFile]:
     """How far each file of the host has been read, by name."""
     rows = db.session.scalars(select(LogFile).where(LogFile.host == host).execution_options(populate_existing=True))
     return {row.name: row for row in rows}
+
+
+def behind(root: Path, host: str) -> int:
+    """How many bytes of this host's files, as far as they are not compressed, are not in the index yet."""
+    known = known_files(host)
+    waiting = 0
+    for file in system_files(root):
+        if not file.is_compressed:
+            offset = known[file.name].offset if file.name in known else 0
+            with suppress(FileNotFoundError):  # compressed meanwhile
+                waiting += max(file.path.stat().st_size - offset, 0)
+    return waiting
 
 
 def _register(host: str, name: str) -> int:

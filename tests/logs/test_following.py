@@ -127,9 +127,11 @@ def test_lines_of_all_five_files_go_into_the_index_once(follower, index, root):
     for number, category in enumerate(CATEGORIES):
         write(root, 10 + number, category, level="error" if category == "app" else "info")
 
+    assert following.behind(root, HOST) == sum(path.stat().st_size for path in (root / "system").iterdir())
     assert follower.step() == 60
     assert follower.step() == 0
 
+    assert following.behind(root, HOST) == 0
     assert index.count(Query("said"), 100) == 60
     assert index.facets(Query(), ["category"], 9)["category"][0] == ("database", 14)
     assert rolled_up() == 60 and rolled_up(category="app", level="error", host=HOST) == 10
@@ -236,6 +238,9 @@ def test_a_file_that_became_shorter_is_named(follower, root):
 
     assert follower.step() == 0
     assert "shorter" in follower.problems[0]
+    path.unlink()
+    follower.step()
+    assert follower.problems == []
 
 
 def test_of_two_followers_of_a_host_one_works_at_a_time(follower, index, root):
