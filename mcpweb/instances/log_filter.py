@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +20,6 @@ RANGES = {
 }
 _USUAL_RANGE = "7d"
 _MAX_TEXT = 200
-_PLACE = re.compile(r"(\d{1,15})-(\d{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,8 @@ class LogFilter:
             outcome=outcome if outcome in OUTCOMES else "",
             tool=args.get("tool", "")[:100],
             range=span if span in RANGES else _USUAL_RANGE,
-            before=_cursor(args.get("before", "")),
-            after=_cursor(args.get("after", "")),
+            before=Cursor.parse(args.get("before", "")),
+            after=Cursor.parse(args.get("after", "")),
         )
 
     @property
@@ -65,13 +63,3 @@ class LogFilter:
             if value:
                 equal[name] = (value,)
         return Query(text=self.text, since=now - RANGES[self.range][1], equal=equal)
-
-
-def place(cursor: Cursor) -> str:
-    """A line's place as it stands in an address."""
-    return f"{cursor.ts}-{cursor.id}"
-
-
-def _cursor(text: str) -> Cursor | None:
-    found = _PLACE.fullmatch(text)
-    return Cursor(int(found[1]), min(int(found[2]), 2**63 - 1)) if found else None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mcpweb.instances import usage as counted
-from mcpweb.instances.log_filter import OUTCOMES, RANGES, LogFilter, place
+from mcpweb.instances.log_filter import OUTCOMES, RANGES, LogFilter
 from mcpweb.instances.models import Instance
 from mcpweb.logs.index import Found
 
@@ -52,8 +52,8 @@ def listing(asked: LogFilter, found: Sequence[Found], size: int) -> dict[str, An
     older = backwards or more
     return {
         "calls": [_call(line) for line in shown],
-        "newer": asked.args(after=place(shown[0].cursor)) if newer and shown else None,
-        "older": asked.args(before=place(shown[-1].cursor)) if older and shown else None,
+        "newer": asked.args(after=str(shown[0].cursor)) if newer and shown else None,
+        "older": asked.args(before=str(shown[-1].cursor)) if older and shown else None,
         "newest": asked.args() if asked.before or asked.after else None,
         "ranges": {name: words for name, (words, _) in RANGES.items()},
         "outcomes": OUTCOMES,

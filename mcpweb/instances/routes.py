@@ -14,7 +14,7 @@ from mcpweb.catalog.checking import Checked, CheckRefused
 from mcpweb.catalog.registry import Service
 from mcpweb.errors import NotFound
 from mcpweb.extensions import limiter
-from mcpweb.instances import creation, forms, pages, queries
+from mcpweb.instances import creation, forms, pages, queries, usage
 from mcpweb.instances.forms import ConnectForm, LifetimeForm, NameForm
 from mcpweb.instances.house import house
 from mcpweb.instances.life_forms import OverlapForm
@@ -84,9 +84,12 @@ def index() -> ResponseReturnValue:
     found = queries.list_owned(
         current_user, now, text=filters["q"], service=filters["service"], status=filters["state"]
     )
+    calls = usage.sparkline([instance.id for instance in found])
     return render_template(
         "instances/list.html",
-        instances=[pages.summary(instance, house().registry, now) for instance in found],
+        instances=[
+            pages.summary(instance, house().registry, now) | {"calls_by_hour": calls[instance.id]} for instance in found
+        ],
         filters=filters,
         services=_tiles(),
         mine=queries.count_by_service(current_user),

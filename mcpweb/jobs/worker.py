@@ -64,7 +64,7 @@ def run(app: Flask) -> None:
     if not url:
         raise Unavailable("MCPWEB_REDIS_URL is not set; `mcpweb up` starts a Redis by itself.")
     connection = redis.Redis.from_url(url)  # a worker waits for jobs, so the short time-outs of pages do not fit
-    open_worker(app, connection).work(logging_level="WARNING")
+    open_worker(app, connection, _Worker).work(logging_level="WARNING")
 
 
 def open_worker(app: Flask, connection: redis.Redis, kind: type[_Worker] = _Worker) -> _Worker:

@@ -173,7 +173,7 @@ def test_usage_adds_up_and_the_list_says_it_too(alice, called):
     assert stored(called.id).usage_count == 4
     token = stored(called.id).tokens[0]
     assert token.last_used_at and clock.utcnow() - token.last_used_at < timedelta(minutes=1)
-    assert '<span class="sparks">' in alice.get("/instances").text
+    assert "</svg>4</span>" in alice.get("/instances").text
 
 
 @pytest.mark.parametrize("span", ["day", "week", "month", "quarter", "", "nonsense"])

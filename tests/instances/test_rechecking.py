@@ -300,8 +300,9 @@ def test_no_transaction_is_open_while_the_service_is_asked(make_instance, monkey
 
     monkeypatch.setattr(rekeying.checking, "check", watched)
     check(instance.id)
+    rekeying.check_again(stored(instance.id), house().registry.services["github"], ALICE)
 
-    assert seen == [False]
+    assert seen == [False, False]
 
 
 def test_a_run_checks_a_bounded_number_for_a_bounded_time(make_instance, monkeypatch):
