@@ -92,7 +92,8 @@ def enqueue(name: str, *args: int | str) -> None:
     try:
         if _queue is None:
             raise redis.ConnectionError("no queue was started")
-        _put(_queue, name, args)
+        # Before the periodic jobs, which are in no hurry: somebody may be waiting for a mail.
+        _put(_queue, name, args, at_front=True)
     except redis.RedisError:
         log.warning("the queue can not be reached, the job runs in this process", extra={"job": name})
         threading.Thread(target=_run_here, args=(name, args), daemon=True).start()

@@ -172,3 +172,13 @@ def test_a_slot_is_put_on_the_queue_once(app, redis_url):
 
     assert won == [True, False, False]
     assert queue.enqueue_slot(rq_queue, "clean_up", 8, 3600)
+
+
+def test_what_somebody_waits_for_comes_before_the_periodic_jobs(app, listed, redis_url):
+    listed("probe")(lambda: None)
+    rq_queue = queue.open_queue(queue.connect(redis_url))
+    queue.enqueue_slot(rq_queue, "clean_up", 7, 3600)
+
+    queue.enqueue("probe")
+
+    assert [job.func_name for job in rq_queue.get_jobs()] == ["probe", "clean_up"]

@@ -67,10 +67,11 @@ def run(app: Flask) -> None:
     open_worker(app, connection, _Worker).work(logging_level="WARNING")
 
 
-def open_worker(app: Flask, connection: redis.Redis, kind: type[_Worker] = _Worker) -> _Worker:
+def open_worker(app: Flask, connection: redis.Redis, kind: type[_Worker] | None = None) -> _Worker:
     """A worker for the queue of the installation and for the one of this host."""
     host = app.extensions["mcpweb_house"].propagation.host
     queues = [open_queue(connection), open_queue(connection, host)]
-    worker = kind(queues, connection=connection, job_class=_RecordedJob, serializer="json", log_job_description=False)
+    worker = (kind or _Worker)(queues, connection=connection, job_class=_RecordedJob, serializer="json")
+    worker.log_job_description = False
     worker.app = app
     return worker
