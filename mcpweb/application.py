@@ -29,9 +29,9 @@ from mcpweb.instances.access import AccessCache
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import House
 from mcpweb.instances.propagation import Propagation
-from mcpweb.logs import audit, events
+from mcpweb.logs import audit, events, watching
 from mcpweb.logs.opening import open_index
-from mcpweb.logs.writing import LogFiles
+from mcpweb.logs.writing import MB, LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
 from mcpweb.shipped import folder
 from mcpweb.web import errors, filters, guard, headers, mailbox
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = with_keys(settings or config.load(os.environ))
     app = Flask("mcpweb", template_folder="templates", static_folder="static")
     app.config.update(_flask_config(settings))
-    events.start(LogFiles(settings.home / "logs"))
+    events.start(LogFiles(settings.home / "logs", settings.log_user_mb_per_day * MB))
     audit.start(derive(settings.secret_key, "audit chain"))
     found = registry.discover(plugin_folders(settings), registry.read_ports(ports_file(settings)), settings.base_urls)
     keyring = Keyring.parse(settings.encryption_keys)
@@ -112,6 +112,7 @@ def _extensions(app: Flask, settings: Settings, redis: Redis) -> None:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
+        watching.watch(db.engine)
     csrf.init_app(app)
     login_manager.init_app(app)
     login_manager.session_protection = None  # the session row decides, not a fingerprint of the browser
@@ -140,6 +141,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
             "pool_pre_ping": True,
             "hide_parameters": True,
             "connect_args": connect_args(settings.database),
+            "poolclass": watching.WatchedPool,
         },
         "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url) or "memory://",
     }

@@ -187,6 +187,25 @@ class Settings:
     )
     web_workers: int = _setting("MCPWEB_WEB_WORKERS", "1", "Web processes.", _number(1, 256))
     web_threads: int = _setting("MCPWEB_WEB_THREADS", "256", "Threads a web process.", _number(2, 2000))
+    log_days: int = _setting(
+        "MCPWEB_LOG_DAYS", "30", "Days that the logs of pages, calls, jobs and instances are kept.", _number(1, 3650)
+    )
+    log_days_security: int = _setting(
+        "MCPWEB_LOG_DAYS_SECURITY", "180", "Days that the security log is kept.", _number(1, 3650)
+    )
+    log_days_audit: int = _setting("MCPWEB_LOG_DAYS_AUDIT", "730", "Days that the audit log is kept.", _number(1, 3650))
+    log_disk_mb: int = _setting(
+        "MCPWEB_LOG_DISK_MB",
+        "10000",
+        "Megabytes that a host's logs may take; beyond it the oldest days go first.",
+        _number(1, 100_000_000),
+    )
+    log_user_mb_per_day: int = _setting(
+        "MCPWEB_LOG_USER_MB_PER_DAY",
+        "200",
+        "Megabytes a day that the instances of one user may write to their own logs, in each web process.",
+        _number(1, 1_000_000),
+    )
     secret_key: str = _setting(
         "MCPWEB_SECRET_KEY",
         "",

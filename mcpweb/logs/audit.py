@@ -28,14 +28,22 @@ def record(action: str, *, actor: str, subject: str, **details: Any) -> None:
 
     `action` is a verb with its object (`instance.create`), `subject` the id of what was changed. Details hold
     no secret.
+
+    Raises:
+        Unavailable: the audit log can not be written; a change that nobody could retrace is refused.
     """
     record_many(action, actor=actor, changes=[(subject, details)])
 
 
 def record_many(action: str, *, actor: str, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Add the same change of many subjects, each with its details, to the open transaction, an entry for each."""
+    """Add the same change of many subjects, each with its details, to the open transaction, an entry for each.
+
+    Raises:
+        Unavailable: as `record`.
+    """
     if not changes:
         return
+    events.require_audit()
     take_turns("audit chain")
     last = db.session.execute(
         select(AuditEvent.seq, AuditEvent.digest).order_by(AuditEvent.seq.desc()).limit(1)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from mcpweb import clock
+from mcpweb.errors import Unavailable
 from mcpweb.logs import context
-from mcpweb.logs.lines import line
+from mcpweb.logs.lines import entry, line
 from mcpweb.logs.writing import LogFiles
 
 CATEGORIES = ("app", "security", "audit", "performance", "database")
-HOST = socket.gethostname()
 
 _ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -71,9 +70,31 @@ def audit(message: str, **fields: Any) -> None:
     _write("audit", clock.utcnow(), "info", message, fields)
 
 
+def require_audit() -> None:
+    """Make sure, before a change is committed, that the audit log will take its line.
+
+    Raises:
+        Unavailable: the disk is full, or the log can not be written.
+    """
+    if _files is None:
+        return
+    try:
+        _files.require("audit", clock.utcnow())
+    except OSError:
+        raise Unavailable(
+            "Nothing was changed, because the audit log can not be written at the moment. Try again later, or tell "
+            "the operator of this server that the disk of the logs may be full."
+        ) from None
+
+
 def app(message: str, **fields: Any) -> None:
     """Something the program did by itself."""
     _write("app", clock.utcnow(), "info", message, fields)
+
+
+def database(message: str, *, level: str = "warning", **fields: Any) -> None:
+    """A slow statement, an error of the database, or a connection that was lost."""
+    _write("database", clock.utcnow(), level, message, fields)
 
 
 def request(message: str, **fields: Any) -> None:
@@ -84,7 +105,7 @@ def request(message: str, **fields: Any) -> None:
 def call(owner_id: int, instance_id: UUID, fields: Mapping[str, Any], *, failed: bool) -> None:
     """One MCP request: a line in `performance` and in the instance's `access`, and in its `error` when it failed."""
     at = clock.utcnow()
-    encoded = line(_fields("performance", at, "warning" if failed else "info", "call", fields))
+    encoded = line(entry("performance", at, "warning" if failed else "info", "call", fields))
     out = files()
     out.system("performance", at, encoded)
     out.instance(owner_id, instance_id, "access", at, encoded)
@@ -95,21 +116,10 @@ def call(owner_id: int, instance_id: UUID, fields: Mapping[str, Any], *, failed:
 def instance(owner_id: int, instance_id: UUID, message: str, **fields: Any) -> None:
     """Something that happened to an instance, in its own `app` log."""
     at = clock.utcnow()
-    encoded = line(_fields("app", at, "info", message, {**context.current(), **fields}))
+    encoded = line(entry("app", at, "info", message, {**context.current(), **fields}))
     files().instance(owner_id, instance_id, "app", at, encoded)
 
 
 def _write(category: str, at: datetime, level: str, message: str, fields: Mapping[str, Any]) -> None:
     if _files is not None:
-        _files.system(category, at, line(_fields(category, at, level, message, {**context.current(), **fields})))
-
-
-def _fields(category: str, at: datetime, level: str, message: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "time": at.isoformat(timespec="milliseconds"),
-        "level": level,
-        "category": category,
-        "message": message,
-        "host": HOST,
-        **fields,
-    }
+        _files.system(category, at, line(entry(category, at, level, message, {**context.current(), **fields})))

@@ -19,37 +19,50 @@ from mcpweb.logs.writing import LogFiles
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WRITER = """
-import sys, json
-from datetime import UTC, datetime
+import sys, json, time
+from datetime import datetime, timedelta
 from pathlib import Path
 from mcpweb.logs.writing import LogFiles
-files, at, name = LogFiles(Path(sys.argv[1])), datetime(2026, 11, 23, tzinfo=UTC), sys.argv[2]
+root, midnight, count, name = sys.argv[1:]
+files, midnight, count = LogFiles(Path(root)), datetime.fromisoformat(midnight), int(count)
 sys.stdin.readline()
-for number in range(5000):
-    line = json.dumps({"writer": name, "number": number, "padding": "x" * (number % 700)}).encode() + b"\\n"
-    files.system("performance", at, line)
-print(files.lost_lines)
+began = time.perf_counter()
+for number in range(count):
+    at = midnight + timedelta(milliseconds=number - count // 2)
+    line = {"time": at.isoformat(), "writer": name, "number": number, "padding": "x" * (number % 700)}
+    files.system("performance", at, json.dumps(line).encode() + b"\\n")
+print(files.lost_lines, time.perf_counter() - began)
 """
+# A day to come: what is long past when it is written takes the slower way of late lines.
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
 
 
-def test_of_four_processes_with_five_thousand_lines_each_none_is_lost_torn_or_out_of_order(tmp_path):
+def test_of_eight_processes_with_twenty_thousand_lines_across_midnight_none_is_lost_torn_or_out_of_order(tmp_path):
     root = Path(__file__).parents[2]
     environ = os.environ | {"PYTHONPATH": str(root)}
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    command = [sys.executable, "-c", WRITER, str(tmp_path), MIDNIGHT.isoformat(), "20000"]
     writers = [
         subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
-        for name in "abcd"
+        for name in "abcdefgh"
     ]
-    outputs = [writer.communicate("go\n", timeout=60)[0] for writer in _started(writers)]
+    outputs = [writer.communicate("go\n", timeout=120)[0].split() for writer in _started(writers)]
 
-    assert outputs == ["0\n"] * 4
-    [path] = (tmp_path / "system").iterdir()
+    assert [lost for lost, _ in outputs] == ["0"] * 8
+    days = sorted((tmp_path / "system").iterdir())
+    assert [path.name for path in days] == [
+        f"performance-{MIDNIGHT - timedelta(days=1):%Y-%m-%d}.jsonl",
+        f"performance-{MIDNIGHT:%Y-%m-%d}.jsonl",
+    ]
     seen: Counter[str] = Counter()
-    for raw in path.read_bytes().splitlines():
-        line = json.loads(raw)
-        assert line["number"] == seen[line["writer"]]
-        seen[line["writer"]] += 1
-    assert seen == dict.fromkeys("abcd", 5000)
+    for path in days:
+        for raw in path.read_bytes().splitlines():
+            line = json.loads(raw)
+            assert line["number"] == seen[line["writer"]]
+            assert line["time"][:10] in path.name
+            seen[line["writer"]] += 1
+    assert seen == dict.fromkeys("abcdefgh", 20_000)
+    slowest = max(float(seconds) for _, seconds in outputs)
+    print(f"8 processes, 160,000 lines, {sum(path.stat().st_size for path in days) / 1e6:.0f} MB in {slowest:.1f} s")
 
 
 def _started(writers: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
