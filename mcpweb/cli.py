@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -172,6 +173,45 @@ def logs_rebuild_index(day: datetime | None) -> None:
                 is_whole = False
                 click.echo(f"{name} can not be read to its end")
     sys.exit(0 if is_whole else 1)
+
+
+@logs.command("verify")
+def logs_verify() -> None:
+    """Compare the closed days with their list; exits 1 when one is changed, missing, damaged or not listed."""
+    from mcpweb.crypto import with_keys
+    from mcpweb.logs.integrity import verify
+    from mcpweb.logs.retention import Policy
+
+    settings = with_keys(config.load(os.environ))
+    found = verify(settings.home / "logs", Policy.of(settings).key)
+    for sentence in found.sentences:
+        click.echo(sentence)
+    click.echo(_counted(found.counts) or "no day is closed yet")
+    sys.exit(0 if found.is_whole else 1)
+
+
+@logs.command("maintain")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def logs_maintain(dry_run: bool) -> None:
+    """Close finished days, verify the closed ones, and delete what is due: what the daily job does."""
+    from mcpweb.jobs.log_maintenance import run
+    from mcpweb.web.current import settings
+
+    app = _app()
+    with app.app_context():
+        report = run(settings(), dry_run=dry_run)
+    for problem in report.problems:
+        click.echo(problem)
+    for word, names in (("close", report.closed), ("delete", report.deleted)):
+        click.echo(f"{f'would {word}' if dry_run else f'{word}d'} {len(names)} files")
+        for name in names[:20] if dry_run else ():
+            click.echo(f"  {name}")
+    click.echo(f"{'would free' if dry_run else 'freed'} {report.freed_bytes / 1e6:.1f} MB")
+    click.echo(_counted(report.verified) or "no day is closed yet")
+
+
+def _counted(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
 
 @cli.command(hidden=True)

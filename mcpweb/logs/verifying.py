@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mcpweb.database import db
+from mcpweb.logs import days
 from mcpweb.logs.audit import digest_of
 from mcpweb.logs.models import AuditEvent
 
@@ -80,17 +81,24 @@ def _logged(folder: Path) -> tuple[dict[int, str], tuple[str, ...]]:
     """The digests in the audit log by entry, and a note for each file or line that can not be read."""
     found: dict[int, str] = {}
     notes = []
-    for path in sorted(folder.glob("system/audit-*.jsonl")):
-        lines = path.read_bytes().split(b"\n")
-        for number, raw in enumerate(lines, 1):
-            if not raw:
+    for file in days.find(folder).days:
+        for path in (file.packed, file.plain) if file.is_system and file.category == "audit" else ():
+            if not days.is_there(path):
                 continue
             try:
-                line = json.loads(raw)
-                found[int(line["seq"])] = str(line["chain"])
-            except (ValueError, KeyError, TypeError):
-                torn = number == len(lines)
-                notes.append(
-                    f"{path.name}, line {number}: " + ("torn at the end, as by a crash" if torn else "unreadable")
-                )
+                notes += [f"{path.name}, {note}" for note in _read(path, found)]
+            except days.Unreadable as error:
+                notes.append(f"{path.name} {error}")
     return found, tuple(notes)
+
+
+def _read(path: Path, found: dict[int, str]) -> Iterator[str]:
+    """Note the digests of a file, and yield what is wrong with which line."""
+    for number, (raw, is_ended) in enumerate(days.lines(path), 1):
+        if not raw:
+            continue
+        try:
+            line = json.loads(raw)
+            found[int(line["seq"])] = str(line["chain"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            yield f"line {number}: " + ("unreadable" if is_ended else "torn at the end, as by a crash")

@@ -1,0 +1,62 @@
+"""Which days are deleted: those that are old enough, and the oldest when the disk's share is used up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from mcpweb.config import Settings
+from mcpweb.crypto import derive
+from mcpweb.logs.days import DayFile
+from mcpweb.logs.writing import MB
+
+_LAST_TO_GO = ("security", "audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long logs are kept and how much room they may take, and the key that seals the list of closed days."""
+
+    key: bytes = field(repr=False)
+    days: int = 30
+    days_of: Mapping[str, int] = field(default_factory=dict)
+    """System categories that are kept for another number of days."""
+    disk_bytes: int = 10_000 * MB
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """What the operator has decided."""
+        return cls(
+            key=derive(settings.secret_key, "log manifest").encode(),
+            days=settings.log_days,
+            days_of={"security": settings.log_days_security, "audit": settings.log_days_audit},
+            disk_bytes=settings.log_disk_mb * MB,
+        )
+
+
+def too_old(files: list[DayFile], policy: Policy, today: date) -> list[DayFile]:
+    """The days whose time is over."""
+
+    def limit(file: DayFile) -> int:
+        return policy.days_of.get(file.category, policy.days) if file.is_system else policy.days
+
+    return [file for file in files if file.day < today - timedelta(days=limit(file))]
+
+
+def over_budget(files: list[DayFile], total: int, policy: Policy, today: date) -> list[DayFile]:
+    """The days to delete until the `total` bytes of all logs fit: oldest first, security after all others, audit last.
+
+    Today's files are never named.
+    """
+    chosen = []
+    for file in sorted((one for one in files if one.day < today), key=lambda one: (_rank(one), one.day)):
+        if total <= policy.disk_bytes:
+            break
+        chosen.append(file)
+        total -= file.size
+    return chosen
+
+
+def _rank(file: DayFile) -> int:
+    return _LAST_TO_GO.index(file.category) + 1 if file.is_system and file.category in _LAST_TO_GO else 0
