@@ -101,6 +101,7 @@ class _Run:
         if not self.report.is_dry_run:
             found = closing.close(file, self.root, self.listed if file.is_system else None, self.now)
             if found is None:
+                self.report.problems.append(f"{self._name(file.plain)} was empty")
                 return
             self.report.lines += found.lines
         self.report.closed.append(self._name(file.plain))
