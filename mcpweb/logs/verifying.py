@@ -59,12 +59,14 @@ def verify(log_folder: Path) -> Verdict:
 def _damage(event: AuditEvent, logged: Mapping[int, str]) -> str:
     """What happened to an entry that does not fit the one before it, as far as the logged digests tell."""
     place = next((seq for seq, known in logged.items() if known == event.digest.hex()), None)
-    if place not in (None, event.seq):
-        return f"entry {event.seq} was exchanged with entry {place}"
+    # Where the entry that belongs here is now.
     true_digest = bytes.fromhex(logged[event.seq]) if event.seq in logged else b""
-    if place is None and db.session.scalar(select(AuditEvent.seq).where(AuditEvent.digest == true_digest)):
-        return f"entry {event.seq} was inserted"
-    return f"entry {event.seq} was changed"
+    there = db.session.scalar(
+        select(AuditEvent.seq).where(AuditEvent.digest == true_digest, AuditEvent.seq != event.seq).limit(1)
+    )
+    if there is None:
+        return f"entry {event.seq} was changed"
+    return f"entry {event.seq} was " + (f"exchanged with entry {place}" if there == place else "inserted")
 
 
 def _events() -> Iterator[AuditEvent]:

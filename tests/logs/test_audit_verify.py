@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from sqlalchemy import text
 from mcpweb.database import db, transaction
 from mcpweb.logs import audit, events
 from mcpweb.logs.verifying import Verdict, verify
+from mcpweb.logs.writing import LogFiles
 
 
 @pytest.fixture
@@ -115,3 +120,107 @@ def test_a_chain_rewritten_with_the_key_does_not_fit_the_log(log_folder: Path) -
         path.write_bytes(content)
 
     assert "the chain was rewritten" in _verdict(log_folder).damage
+
+
+# A long trail, written by several processes
+
+
+def _length() -> int:
+    """10,000 entries; PostgreSQL takes its time to write them one by one, and the chain is the same."""
+    return 10_000 if db.engine.dialect.name == "sqlite" else 2000
+
+
+@pytest.fixture
+def long_trail(app: Flask, process_state: None, tmp_path: Path) -> Iterator[Path]:
+    """Entries that four processes wrote at once; returns the log folder, where two days are compressed."""
+    events.start(LogFiles(tmp_path))
+    db.session.rollback()
+    db.session.execute(text("DELETE FROM audit_event"))
+    db.session.commit()
+    db.engine.dispose()
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            for _ in range(_length() // 400):
+                _write(100)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    [path] = (tmp_path / "system").glob("audit-*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    (tmp_path / "system/audit-2026-01-01.jsonl.gz").write_bytes(gzip.compress(b"".join(lines[:700])))
+    late = gzip.compress(b"".join(lines[700:710])) + gzip.compress(b"".join(lines[710:1500]))
+    (tmp_path / "system/audit-2026-01-02.jsonl.gz").write_bytes(late)
+    path.write_bytes(b"".join(lines[1500:]))
+    yield tmp_path
+    db.session.rollback()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+SHIFT = (
+    "UPDATE audit_event SET seq = -1 - seq WHERE seq >= 1000",
+    "UPDATE audit_event SET seq = -seq WHERE seq < 0",
+    "INSERT INTO audit_event SELECT 1000, at, action, 'bob@example.com', subject, ip, details, digest "
+    "FROM audit_event WHERE seq = 999",
+)
+SWAP = (
+    "UPDATE audit_event SET seq = -1 WHERE seq = 1000",
+    "UPDATE audit_event SET seq = 1000 WHERE seq = 1200",
+    "UPDATE audit_event SET seq = 1200 WHERE seq = -1",
+)
+
+
+def _rewrite(folder: Path) -> None:
+    """What somebody with the key can do: from one entry on, digests that fit again."""
+    before = b""
+    for event in db.session.query(audit.AuditEvent).order_by(audit.AuditEvent.seq):
+        if event.seq == 1000:
+            event.actor = "bob@example.com"
+        before = event.digest = audit.digest_of(before, event)
+    db.session.flush()
+
+
+def _sql(*statements: str) -> Callable[[Path], None]:
+    def act(_folder: Path) -> None:
+        for statement in statements:
+            db.session.execute(text(statement))
+
+    return act
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "changed": (_sql("UPDATE audit_event SET subject = 'x' WHERE seq = 1000"), "entry 1000 was changed"),
+    "removed": (_sql("DELETE FROM audit_event WHERE seq = 1000"), "entry 1000 is missing"),
+    "swapped": (_sql(*SWAP), "entry 1000 was exchanged with entry 1200"),
+    "inserted": (_sql(*SHIFT), "entry 1000 was inserted"),
+    "cut": (
+        _sql("DELETE FROM audit_event WHERE seq > 1990"),
+        "the end is cut off: it ends at 1990, the log knows ",
+    ),
+    "rewritten": (_rewrite, "from entry 1000 on the chain was rewritten"),
+}
+
+
+def test_ten_thousand_entries_of_four_processes_are_whole_and_each_damage_is_named_with_its_place(
+    long_trail: Path,
+) -> None:
+    began = time.perf_counter()
+    verdict = _verdict(long_trail)
+    seconds = time.perf_counter() - began
+    print(f"{db.engine.dialect.name}: {verdict.entries / seconds:,.0f} entries verified a second")
+
+    assert (verdict.is_whole, verdict.entries, verdict.last, verdict.notes) == (True, _length(), _length(), ())
+    for name, (damage, said) in DAMAGES.items():
+        db.session.rollback()
+        damage(long_trail)
+        assert verify(long_trail).damage.startswith(said), name
+
+    _cut(long_trail / "system/audit-2026-01-01.jsonl.gz")
+    (long_trail / "system/audit-2026-01-03.jsonl").mkdir()
+    verdict = _verdict(long_trail)
+    assert verdict.is_whole, "the chain in the database is"
+    assert verdict.notes == ("audit-2026-01-01.jsonl.gz is cut short",)
