@@ -95,28 +95,37 @@ def _survey_packed(file: DayFile, listed: Entry | None) -> Survey:
 def _pack(file: DayFile, plain: int, size: int, old: Survey | None) -> Survey:
     """Write the compressed file beside, behind what is already there; read it back, and give it its name."""
     draft = file.folder / f".{file.name}.draft.gz"
+    try:
+        sha256 = _write(draft, file, plain, size, old)
+        found = survey(draft, old.bytes if old else 0)
+        is_same = (found.part_sha256, found.part_bytes) == (sha256, size)
+        if not is_same or (old and (found.head_sha256, found.bytes) != (old.sha256, old.bytes + size)):
+            raise Unreadable("reads back otherwise than it was written")
+        times = os.fstat(plain)
+        os.utime(draft, ns=(times.st_atime_ns, times.st_mtime_ns))  # when its last line was written, as before
+        draft.rename(file.packed)
+    except (OSError, Unreadable):
+        draft.unlink(missing_ok=True)  # a full disk needs its room
+        raise
+    sync(file.folder)
+    return found
+
+
+def _write(draft: Path, file: DayFile, plain: int, size: int, old: Survey | None) -> str:
+    """Have the compressed lines on the disk; returns the digest of the new ones."""
+    written, packer = hashlib.sha256(), zlib.compressobj(_LEVEL, wbits=_GZIP)
     with open(draft, "wb", opener=_private) as out:
         if old:
             with _opened(file.packed) as before:
                 for block in _read(before, old.packed_bytes):
                     out.write(block)
-        written = hashlib.sha256()
-        packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
         for block in _read(plain, size):
             written.update(block)
             out.write(packer.compress(block))
         out.write(packer.flush())
         out.flush()
         os.fsync(out.fileno())
-    found = survey(draft, old.bytes if old else 0)
-    is_same = (found.part_sha256, found.part_bytes) == (written.hexdigest(), size)
-    if not is_same or (old and (found.head_sha256, found.bytes) != (old.sha256, old.bytes + size)):
-        raise Unreadable("reads back otherwise than it was written")
-    times = os.fstat(plain)
-    os.utime(draft, ns=(times.st_atime_ns, times.st_mtime_ns))  # when its last line was written, as before
-    draft.rename(file.packed)
-    sync(file.folder)
-    return found
+    return written.hexdigest()
 
 
 def _end_last_line(path: Path, plain: int) -> int:

@@ -286,3 +286,22 @@ def test_beyond_the_disks_share_the_oldest_go_first_and_audit_last_and_today_nev
     assert set(sizes) == set(tmp_path.rglob("*-2026-*"))
     report = maintain(tmp_path, policy=replace(POLICY, disk_bytes=1))
     assert report.problems == ["the logs take more room than they may, and nothing more can be deleted"]
+
+
+def test_a_disk_that_keeps_other_bytes_than_were_written_is_noticed_before_the_plain_file_goes(tmp_path, monkeypatch):
+    said = write(tmp_path, 1)
+    fsync = os.fsync
+
+    def corrupt(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".draft.gz"):
+            packed = gzip.compress(b'{"time":"x","message":"other"}\n')
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, packed, 0)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", corrupt)
+
+    report = maintain(tmp_path)
+
+    assert report.closed == [] and messages(tmp_path / "system") == Counter(said)
+    assert sum("reads back otherwise than it was written" in problem for problem in report.problems) == 3

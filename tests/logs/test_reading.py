@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -73,3 +74,34 @@ def test_what_is_no_log_file_is_passed_by(tmp_path):
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert reading.last(tmp_path / "nowhere", "access", 10) == []
+
+
+def test_a_link_to_somebody_elses_log_is_not_read(tmp_path):
+    for name in ("alice", "bob"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "bob", "access-2026-11-23.jsonl", {"n": "bob's"})
+    (tmp_path / "bob" / "access-2026-11-22.jsonl.gz").write_bytes(gzip.compress(b'{"n": "bob\'s too"}\n'))
+    for name in ("access-2026-11-23.jsonl", "access-2026-11-22.jsonl.gz"):
+        (tmp_path / "alice" / name).symlink_to(tmp_path / "bob" / name)
+
+    assert len(reading.last(tmp_path / "bob", "access", 10)) == 2
+    assert reading.last(tmp_path / "alice", "access", 10) == []
+
+
+@pytest.mark.parametrize("kept", [10, 60, -9])
+def test_of_a_compressed_day_that_is_cut_short_what_can_be_read_is_read(kept, tmp_path):
+    write(tmp_path, "access-2026-11-23.jsonl", {"n": 1})
+    packed = gzip.compress(b"".join(b'{"n": %d, "x": "%d"}\n' % (number, number * 7919) for number in range(5000)))
+    (tmp_path / "access-2026-11-22.jsonl.gz").write_bytes(packed[:kept])
+
+    lines = reading.last(tmp_path, "access", 10)
+
+    assert lines[0]["n"] == 1 and len(lines) == (10 if kept < 0 else 1)
+
+
+def test_the_end_of_a_very_long_compressed_day_is_read(tmp_path):
+    line = b'{"n": %d, "x": "' + b"x" * 1000 + b'"}\n'
+    packed = gzip.compress(b"".join(line % number for number in range(20_000)), 1)
+    (tmp_path / "access-2026-11-22.jsonl.gz").write_bytes(packed)
+
+    assert [entry["n"] for entry in reading.last(tmp_path, "access", 3)] == [19_999, 19_998, 19_997]
