@@ -115,13 +115,12 @@ class _Run:
         for file in files:
             if file.is_system and is_there(file.packed) and integrity.is_deleted(file, self.listed):
                 self._try(self._name(file.packed), file.packed.unlink)
-        today = self.now.date()
         due = [file for file in files if self._may_go(file)]
-        old = retention.too_old(due, self.policy, today)
+        old = retention.too_old(due, self.policy, self.now.date())
         for file in old:
             self._try(self._name(file.packed), self._remove, file, "age")
         rest = sum(file.size for file in files if file not in old)
-        for file in retention.over_budget([file for file in due if file not in old], rest, self.policy, today):
+        for file in retention.over_budget([file for file in due if file not in old], rest, self.policy):
             self._try(self._name(file.packed), self._remove, file, "room")
         if not self.report.is_dry_run and sum(file.size for file in files) > self.policy.disk_bytes:
             self.report.problems.append("the logs take more room than they may, and nothing more can be deleted")
@@ -166,5 +165,6 @@ def _alone(root: Path) -> Iterator[Path]:
         except BlockingIOError:
             raise Conflict("Log maintenance is already at work on this host.") from None
         yield root
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

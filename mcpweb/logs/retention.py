@@ -44,13 +44,13 @@ def too_old(files: list[DayFile], policy: Policy, today: date) -> list[DayFile]:
     return [file for file in files if file.day < today - timedelta(days=limit(file))]
 
 
-def over_budget(files: list[DayFile], total: int, policy: Policy, today: date) -> list[DayFile]:
+def over_budget(files: list[DayFile], total: int, policy: Policy) -> list[DayFile]:
     """The days to delete until the `total` bytes of all logs fit: oldest first, security after all others, audit last.
 
-    Today's files are never named.
+    `files` are closed ones, so today's are never among them.
     """
     chosen = []
-    for file in sorted((one for one in files if one.day < today), key=lambda one: (_rank(one), one.day)):
+    for file in sorted(files, key=lambda one: (_rank(one), one.day)):
         if total <= policy.disk_bytes:
             break
         chosen.append(file)

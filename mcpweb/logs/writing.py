@@ -190,6 +190,7 @@ def turn(root: Path, how: int) -> Iterator[None]:
         fcntl.flock(descriptor, how)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing does not end it while a forked process has it open, too
         os.close(descriptor)
 
 

@@ -37,6 +37,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def test_a_finished_day_is_compressed_listed_and_whole_and_the_plain_file_is_gone(tmp_path):
     said = write(tmp_path, 1)
+    os.utime(tmp_path / "system/app-2026-11-22.jsonl", (1_790_000_000, 1_790_000_000))
 
     report = maintain(tmp_path)
 
@@ -53,6 +54,8 @@ def test_a_finished_day_is_compressed_listed_and_whole_and_the_plain_file_is_gon
     ]
     assert (entries[0]["first"], entries[0]["last"]) == ("2026-11-22T00:00:00+00:00", "2026-11-22T00:00:49+00:00")
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
+
+    assert (tmp_path / "system/app-2026-11-22.jsonl.gz").stat().st_mtime == 1_790_000_000, "when it was last written"
 
     before = tree(tmp_path)
     assert maintain(tmp_path).closed == []

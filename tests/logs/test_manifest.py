@@ -84,7 +84,7 @@ def test_a_closed_day_that_is_not_as_it_was_listed_is_named(change, closed):
 
 
 def test_a_compressed_file_that_was_never_listed_is_named(closed):
-    path = closed / "system/app-2026-11-01.jsonl.gz"
+    path = closed / "system/app-2026-01-01.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"time":"x","message":"forged"}\n'))
 
     assert verdict(closed).counts == {"ok": 6, "unlisted": 1}
