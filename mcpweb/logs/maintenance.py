@@ -84,6 +84,9 @@ class _Run:
             self._try("the list of closed days", self.listed.repair)
             for draft in found.drafts:
                 self._try(self._name(draft), draft.unlink)
+            for file in found.days:
+                if file.is_system and is_there(file.packed) and integrity.is_deleted(file, self.listed):
+                    self._try(self._name(file.packed), file.packed.unlink)
         before = sum(file.size for file in found.days)
         for file in found.days:
             if self._is_finished(file) and is_there(file.plain):
@@ -112,9 +115,6 @@ class _Run:
         self.report.problems += [sentence for sentence in checked.sentences if sentence not in wrong]
 
     def _delete(self, files: list[DayFile]) -> None:
-        for file in files:
-            if file.is_system and is_there(file.packed) and integrity.is_deleted(file, self.listed):
-                self._try(self._name(file.packed), file.packed.unlink)
         due = [file for file in files if self._may_go(file)]
         old = retention.too_old(due, self.policy, self.now.date())
         for file in old:

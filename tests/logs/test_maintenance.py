@@ -209,6 +209,24 @@ def test_a_day_of_a_late_line_whose_compressed_file_is_gone_or_changed_keeps_the
     assert messages(tmp_path / "system", "app*")["app 1 0"] == 1
 
 
+def test_a_late_line_of_a_day_that_was_just_being_deleted_is_kept_until_its_own_time(tmp_path, monkeypatch):
+    write(tmp_path, 40, count=5, categories=("app",))
+    maintain(tmp_path, policy=replace(POLICY, days=100))
+    monkeypatch.setattr(Path, "unlink", _refuse)
+    maintain(tmp_path)
+    monkeypatch.undo()
+    write(tmp_path, 40, count=1, categories=("app",), more=" late")
+
+    report = maintain(tmp_path, policy=replace(POLICY, days=100))
+
+    assert report.problems == [] and report.is_sound
+    assert messages(tmp_path / "system") == {"app 40 0 late": 1}
+
+
+def _refuse(_path: Path, missing_ok: bool = False) -> None:
+    raise OSError(5, "Input/output error")
+
+
 # Several at once, a full disk, no change
 
 
