@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,12 +59,29 @@ def verify(root: Path, key: bytes) -> Integrity:
     """Compare the folder with its manifest."""
     listed = Manifest(root / manifest.NAME, key)
     found = days.find(root)
-    return Integrity(tuple(compare(root, listed, found.days)), wrong_with(listed), tuple(found.strange))
+    wrong = (*wrong_with(listed), *_ends_early(listed, found.days))
+    return Integrity(tuple(compare(root, listed, found.days)), wrong, tuple(found.strange))
 
 
 def wrong_with(listed: Manifest) -> tuple[str, ...]:
     """What is wrong with the manifest itself; half a last line is a crash and no damage."""
     return tuple(problem for problem in listed.problems if "as by a crash" not in problem)
+
+
+def _ends_early(listed: Manifest, files: list[DayFile]) -> Iterator[str]:
+    """Whether the end of the list was cut off: each run writes its length and its last line's digest to `app`."""
+    for file in reversed([one for one in files if one.is_system and one.category == "app"]):
+        for path in (file.plain, file.packed):
+            try:
+                said = [json.loads(raw) for raw, _ in days.lines(path) if b'"manifest_head":"' in raw]
+                lines, head = int(said[-1]["manifest_lines"]), str(said[-1]["manifest_head"])
+            except (Unreadable, ValueError, KeyError, TypeError, IndexError, RecursionError):
+                continue
+            if lines > listed.lines:
+                yield f"{manifest.NAME}: the end is cut off: it has {listed.lines} lines, {path.name} knows {lines}"
+            elif listed.head_at(lines) != head:
+                yield f"{manifest.NAME}: line {lines} is not the one that {path.name} knows"
+            return
 
 
 def compare(root: Path, listed: Manifest, files: list[DayFile]) -> Iterator[Finding]:

@@ -54,6 +54,7 @@ class Manifest:
         self.problems: list[str] = []
         self._key = key
         self._last: dict[str, Entry] = {}
+        self._heads = [""]
         self._good_bytes = 0
         self._read()
 
@@ -70,6 +71,10 @@ class Manifest:
     def all_closed(self) -> list[Entry]:
         """Every file that should be there, in the order of closing."""
         return [entry for entry in self._last.values() if entry.did == "closed"]
+
+    def head_at(self, lines: int) -> str:
+        """The digest of the last line when the list had so many lines, which it must have had; empty for none."""
+        return self._heads[lines] if 0 <= lines < len(self._heads) else ""
 
     def repair(self) -> None:
         """Cut off half a line that a crash has left at the end; what it said is found out again.
@@ -132,6 +137,7 @@ class Manifest:
     def _take(self, line: bytes, entry: Entry | None) -> None:
         self.lines += 1
         self.head = hashlib.sha256(line).hexdigest()
+        self._heads.append(self.head)
         self._good_bytes += len(line) + 1
         if entry:
             self._last.pop(entry.file, None)

@@ -16,7 +16,11 @@ from mcpweb.cli import cli
 from mcpweb.database import db, transaction
 from mcpweb.jobs.log_maintenance import maintain_logs
 from mcpweb.logs import audit, events
+from mcpweb.logs.integrity import verify
+from mcpweb.logs.maintenance import maintain
+from mcpweb.logs.retention import Policy
 from mcpweb.logs.writing import LogFiles
+from mcpweb.web.current import settings as current_settings
 
 
 @pytest.fixture
@@ -108,3 +112,33 @@ def test_closed_logs_that_were_tampered_with_are_a_security_line(app, process_st
     line = json.loads(path.read_bytes().splitlines()[-1])
     assert (line["message"], line["level"]) == ("closed logs do not fit their list", "error")
     assert "missing" in line["problems"][0]
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_list_that_was_cut_off_with_its_files_does_not_fit_what_the_log_knows(left, app, process_state, home):
+    events.start(LogFiles(home / "logs"))
+    maintain_logs()
+    key = Policy.of(current_settings()).key
+    assert verify(home / "logs", key).is_whole
+    path = home / "logs/manifest.jsonl"
+
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:left]))
+    for packed in (home / "logs/system").glob("*.gz"):
+        packed.unlink() if left == 0 else None
+
+    assert f"the end is cut off: it has {left} lines" in verify(home / "logs", key).manifest[0]
+
+
+def test_another_list_of_the_same_length_does_not_fit_what_the_log_knows(app, process_state, home):
+    events.start(LogFiles(home / "logs"))
+    maintain_logs()
+    policy = Policy.of(current_settings())
+    (home / "logs/manifest.jsonl").unlink()
+    other = LogFiles(home / "other")
+    for ago in (3, 4, 5):
+        at = clock.utcnow() - timedelta(days=ago)
+        other.system("app", at, json.dumps({"time": at.isoformat(), "message": "m"}).encode() + b"\n")
+    maintain(other, clock.utcnow(), policy)
+    (home / "other/manifest.jsonl").rename(home / "logs/manifest.jsonl")
+
+    assert "line 3 is not the one" in verify(home / "logs", policy.key).manifest[0]

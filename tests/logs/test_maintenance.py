@@ -113,7 +113,7 @@ def killed_at(point: int, work: Callable[[], Any]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize(("late", "stride"), [(False, 50), (True, 25)], ids=["first closing", "late lines"])
+@pytest.mark.parametrize(("late", "stride"), [(False, 70), (True, 35)], ids=["first closing", "late lines"])
 def test_killed_at_any_point_a_run_loses_and_doubles_no_line_and_the_next_completes_it(late, stride, tmp_path):
     origin = tmp_path / "origin"
     said = write(origin, 2, 1, 40, count=6)
