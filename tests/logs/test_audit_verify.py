@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,6 +143,9 @@ def long_trail(app: Flask, process_state: None, tmp_path: Path) -> Iterator[Path
     for _ in range(4):
         child = os.fork()
         if child == 0:
+            signal.alarm(120)
+            events.start(LogFiles(tmp_path))  # with locks of its own: a thread may have held the others
+            db.engine.dispose(close=False)
             for _ in range(_length() // 400):
                 _write(100)
             os._exit(0)
