@@ -18,6 +18,13 @@ from mcpweb import embedded_redis
 
 ROUNDS = 6
 ASYNC_STACK = ("starlette", "uvicorn", "httpx", "anyio", "httpcore", "hypercorn", "aiohttp")
+OUT_OF_REACH = {
+    "MCPWEB_CALLS_PER_MINUTE": "1000000",
+    "MCPWEB_CALLS_PER_DAY": "100000000",
+    "MCPWEB_CALLS_AT_ONCE": "1000",
+    "MCPWEB_IDENTICAL_CALLS": "1000000",
+}
+"""Every limit is on, so that its cost is in the figures, and none is reached."""
 _NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -36,7 +43,7 @@ def main() -> int:
         service = stack.enter_context(upstream())
         url = f"http://127.0.0.1:{service.port}"
         redis_url = stack.enter_context(_redis(Path(home)))
-        environ = {"MCPWEB_HOME": home, "MCPWEB_GITHUB_BASE_URL": url, "MCPWEB_REDIS_URL": redis_url}
+        environ = {"MCPWEB_HOME": home, "MCPWEB_GITHUB_BASE_URL": url, "MCPWEB_REDIS_URL": redis_url, **OUT_OF_REACH}
         opened = json.loads(_python("-m", "bench.home", **environ))
         bare = {"BENCH_UPSTREAM": url}
         programs = [

@@ -23,6 +23,7 @@ from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
 from mcpweb.gateway.endpoint import Endpoint
+from mcpweb.gateway.limits import Limits
 from mcpweb.instances import life_routes, log_routes
 from mcpweb.instances import routes as instance_routes
 from mcpweb.instances.access import AccessCache
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(mailbox.bp)
     app.context_processor(lambda: _page_globals(settings))
     ports = {service.port: service.name for service in found.services.values()} if settings.service_ports else {}
-    doors = Doors(_endpoint(app, settings), app.wsgi_app, ports)
+    doors = Doors(_endpoint(app, settings, redis), app.wsgi_app, ports)
     app.wsgi_app = ClientAddress(doors, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
@@ -91,7 +92,7 @@ def ports_file(settings: Settings) -> Path:
     return Path(settings.ports_file) if settings.ports_file else folder("deploy") / "ports.toml"
 
 
-def _endpoint(app: Flask, settings: Settings) -> Endpoint:
+def _endpoint(app: Flask, settings: Settings, redis: Redis) -> Endpoint:
     house: House = app.extensions["mcpweb_house"]
     return Endpoint(
         access=house.access,
@@ -102,6 +103,13 @@ def _endpoint(app: Flask, settings: Settings) -> Endpoint:
         state_key=derive(settings.secret_key, "tool state").encode(),
         # Calls wait for their service; some threads are always left for the pages.
         max_concurrent=max(1, settings.web_threads - 16),
+        max_concurrent_per_user=settings.calls_at_once,
+        limits=Limits(
+            per_minute=settings.calls_per_minute,
+            per_day=settings.calls_per_day,
+            identical=settings.identical_calls,
+            client=redis,
+        ),
         allowed_origins={settings.url, *settings.allowed_origins},
         loopback_origins=is_loopback(settings.bind[0]),
     )

@@ -36,6 +36,9 @@ def _number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+_limit = _number(0, 1_000_000_000)
+
+
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -160,6 +163,24 @@ class Settings:
     )
     instances_per_user: int = _setting(
         "MCPWEB_INSTANCES_PER_USER", "100", "Most instances one user may have.", _number(1, 100_000)
+    )
+    calls_per_minute: int = _setting(
+        "MCPWEB_CALLS_PER_MINUTE", "600", "Most calls of one instance in a minute; `0`: no limit.", _limit
+    )
+    calls_per_day: int = _setting(
+        "MCPWEB_CALLS_PER_DAY", "50000", "Most calls of one instance in a day (UTC); `0`: no limit.", _limit
+    )
+    calls_at_once: int = _setting(
+        "MCPWEB_CALLS_AT_ONCE",
+        "32",
+        "Most calls of one user that run at once, in each web process; `0`: no limit.",
+        _limit,
+    )
+    identical_calls: int = _setting(
+        "MCPWEB_IDENTICAL_CALLS",
+        "30",
+        "The same call of one instance so often in a row within a minute is taken for a loop; `0`: never.",
+        _limit,
     )
     session_idle_hours: int = _setting(
         "MCPWEB_SESSION_IDLE_HOURS", "12", "A session unused for this long ends.", _number(1, 720)

@@ -32,6 +32,8 @@ BUSY = 1002
 """Our own: as many calls are running as may run at once."""
 SWITCHED_OFF = 1003
 """Our own: the connection is inactive or expired."""
+LIMITED = 1004
+"""Our own: the connection made all the calls that it may, or its owner has all running that one may have."""
 
 MAX_BATCH = 20
 """Messages in one batch (2025-03-26); each may be a call that takes its full time, one after the other."""
@@ -43,13 +45,21 @@ class RpcError(Exception):
     """A request that is answered with a JSON-RPC error, and the HTTP status that goes with it."""
 
     def __init__(
-        self, code: int, message: str, *, data: Any = None, id: Id | None = None, status: int = HTTPStatus.OK
+        self,
+        code: int,
+        message: str,
+        *,
+        data: Any = None,
+        id: Id | None = None,
+        status: int = HTTPStatus.OK,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.data = data
         self.id = id
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(slots=True)

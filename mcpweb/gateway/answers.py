@@ -15,7 +15,7 @@ Headers = list[tuple[str, str]]
 
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
-_RETRY_AFTER_S = "2"
+_RETRY_AFTER_S = 2
 _JSON = ("Content-Type", "application/json")
 _NO_STORE = ("Cache-Control", "no-store")
 
@@ -48,8 +48,9 @@ def failure(error: RpcError, id: Id | None = None) -> Answer:
     answer = json(jsonrpc.error(error, id), error.status)
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         answer.headers.append(("Allow", "POST"))
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        answer.headers.append(("Retry-After", _RETRY_AFTER_S))
+    retry_after_s = _RETRY_AFTER_S if error.status == HTTPStatus.SERVICE_UNAVAILABLE else error.retry_after_s
+    if retry_after_s is not None:
+        answer.headers.append(("Retry-After", str(retry_after_s)))
     return answer
 
 

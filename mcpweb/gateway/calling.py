@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from mcpweb.gateway import mirrors, outcome, rounds
@@ -18,7 +19,8 @@ def call_tool(exchange: Exchange) -> Answered:
     """Answer `tools/call`: a result, which may say that the tool could not, or an event stream that ends in one.
 
     Raises:
-        RpcError: no such tool, malformed parameters or headers, no free slot, a capability that the client lacks.
+        RpcError: no such tool, malformed parameters or headers, no free slot, no calls left, a capability that the
+            client lacks.
         Unauthorized: the token was revoked meanwhile.
     """
     name = exchange.text("name")
@@ -27,6 +29,9 @@ def call_tool(exchange: Exchange) -> Answered:
         exchange.record.arguments = exchange.table("arguments")
     try:
         exchange.check_open()
+        if sentence := _circle(exchange, name):
+            return outcome.refused(exchange, sentence, outcome="limited")
+        exchange.count_call()
         offered = _find(exchange, name)
         arguments = offered.arguments.tidy(_checked_headers(exchange, offered))
         if problem := offered.arguments.problem(arguments):
@@ -34,6 +39,12 @@ def call_tool(exchange: Exchange) -> Answered:
         return _in_slot(exchange, offered, arguments)
     except Closed as closed:
         return outcome.refused(exchange, str(closed), outcome="refused")
+
+
+def _circle(exchange: Exchange, name: str) -> str | None:
+    # Before the arguments are checked: a wrong call over and over is a circle, too.
+    visit = exchange.visit
+    return visit.shared.limits.repeated(visit.access.instance_id, name[:100], exchange.request.params)
 
 
 def _find(exchange: Exchange, name: str) -> OfferedTool:
@@ -56,16 +67,17 @@ def _checked_headers(exchange: Exchange, offered: OfferedTool) -> dict[str, Any]
 def _in_slot(exchange: Exchange, offered: OfferedTool, arguments: dict[str, Any]) -> Answered:
     """Run the tool in one of the process's slots; a stream keeps its slot until it is closed."""
     slots = exchange.visit.shared.slots
-    slots.take()
+    owner_id = exchange.visit.access.owner_id
+    slots.take(owner_id)
     answer = None
     try:
         answer = _run(exchange, offered, arguments)
         return answer
     finally:
         if isinstance(answer, EventStream):
-            answer.on_close.append(slots.give_back)
+            answer.on_close.append(partial(slots.give_back, owner_id))
         else:
-            slots.give_back()
+            slots.give_back(owner_id)
 
 
 def _run(exchange: Exchange, offered: OfferedTool, arguments: dict[str, Any]) -> Answered:

@@ -16,6 +16,7 @@ from mcpweb.gateway import answers, dialogue, entrance
 from mcpweb.gateway.answers import Answer
 from mcpweb.gateway.doors import Environ, StartResponse
 from mcpweb.gateway.exchange import Shared
+from mcpweb.gateway.limits import Limits
 from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.slots import Slots
 from mcpweb.gateway.state import Seal
@@ -40,15 +41,19 @@ class Endpoint:
         page_url: Callable[[UUID], str],
         state_key: bytes,
         max_concurrent: int,
+        max_concurrent_per_user: int = 0,
+        limits: Limits | None = None,
         allowed_origins: Collection[str] = (),
         loopback_origins: bool = False,
     ) -> None:
         """`page_url` gives the address of an instance's page; `state_key` is secret and the same in every process.
 
         `record` is called at the end of every HTTP request, once for each message of a batch. `server_info` is MCP's
-        Implementation, name and version at least. At most `max_concurrent` plugin functions run at once.
+        Implementation, name and version at least. At most `max_concurrent` plugin functions run at once, and of one
+        user `max_concurrent_per_user`, or as many with 0. Without `limits`, instances call as often as they like.
         """
-        self._shared = Shared(access, client, server_info, page_url, Seal(state_key), Slots(max_concurrent))
+        slots = Slots(max_concurrent, max_concurrent_per_user)
+        self._shared = Shared(access, client, server_info, page_url, Seal(state_key), slots, limits or Limits())
         self._record = record
         self._origins = entrance.Origins(frozenset(allowed_origins), loopback_origins)
 

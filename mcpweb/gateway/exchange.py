@@ -12,6 +12,7 @@ from mcpweb import clock
 from mcpweb.catalog.api import Api
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.catalog.registry import Service
+from mcpweb.gateway.limits import Limits
 from mcpweb.gateway.offer import Offer
 from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.revisions import CLIENT_INFO, MODERN
@@ -39,6 +40,7 @@ class Shared:
     page_url: Callable[[UUID], str]
     seal: Seal
     slots: Slots
+    limits: Limits
     _offers: dict[str, Offer] = field(default_factory=dict)
 
     def offer_of(self, service: Service) -> Offer:
@@ -130,6 +132,15 @@ class Exchange:
             raise Closed(
                 f"The connection “{access.label}” ended on {access.expires_at:%d %B %Y}. Its owner can renew it: {url}"
             )
+
+    def count_call(self) -> None:
+        """Count the request against what its instance may ask for.
+
+        Raises:
+            RpcError: LIMITED, when that is used up.
+        """
+        visit = self.visit
+        visit.shared.limits.count(visit.access, visit.shared.page_url)
 
     def open_api(self) -> Api:
         """The way to the service, with the credential.

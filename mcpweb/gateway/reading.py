@@ -89,8 +89,9 @@ def _run(
         ToolError: there is no such thing.
         RpcError: anything else that went wrong.
     """
-    slots = exchange.visit.shared.slots
-    slots.take()
+    exchange.count_call()
+    slots, owner_id = exchange.visit.shared.slots, exchange.visit.access.owner_id
+    slots.take(owner_id)
     try:
         call = (rounds.call_of(exchange),) if item.wants_call else ()
         return exchange.complete(_sendable(shape(item.run(exchange.open_api(), *call, **arguments))))
@@ -103,7 +104,7 @@ def _run(
     except BaseException as error:  # a plugin may raise anything, SystemExit too, and must not end the worker
         raise _failure(exchange, error) from None
     finally:
-        slots.give_back()
+        slots.give_back(owner_id)
 
 
 def _failure(exchange: Exchange, error: BaseException) -> Exception:

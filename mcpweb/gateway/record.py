@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from mcpweb.jsonrpc import BUSY, INTERNAL_ERROR, SWITCHED_OFF, RpcError
+from mcpweb.jsonrpc import BUSY, INTERNAL_ERROR, LIMITED, SWITCHED_OFF, RpcError
 
 Outcome = Literal["ok", "tool_error", "refused", "limited", "rejected", "error"]
 """ok: answered. tool_error: the tool answered that it could not. refused: not let in, or not allowed to. limited: too
@@ -56,4 +56,9 @@ class CallRecord:
         self.outcome = _OUTCOMES.get(failure.code, "rejected")
 
 
-_OUTCOMES: dict[int, Outcome] = {INTERNAL_ERROR: "error", BUSY: "refused", SWITCHED_OFF: "refused"}
+_OUTCOMES: dict[int, Outcome] = {
+    INTERNAL_ERROR: "error",
+    BUSY: "refused",
+    SWITCHED_OFF: "refused",
+    LIMITED: "limited",
+}
