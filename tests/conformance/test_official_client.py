@@ -10,8 +10,10 @@ import mcp_types as types
 import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from mcpweb.gateway.revisions import MODERN
+from mcpweb.jsonrpc import LIMITED
 
 MODES = ["legacy", "auto", MODERN]
 
@@ -124,3 +126,19 @@ def test_the_client_repeats_an_argument_in_a_header(url: str) -> None:
         return await client.call_tool("test_x_mcp_header", {"region": "Zürich"})
 
     assert talk(url, MODERN, conversation).content[0].text == "The region is Zürich."
+
+
+def test_the_client_shows_which_limit_was_reached_and_when_it_ends(url_of_five_calls: str) -> None:
+    async def conversation(client: Client) -> Any:
+        same = [await client.call_tool("test_simple_text", {}) for _ in range(3)]  # a minute may end in between
+        with pytest.raises(MCPError) as caught:
+            for number in range(5):
+                await client.call_tool("json_schema_2020_12_tool", {"name": str(number)})
+        return same[-1].content[0].text, caught.value, await client.list_tools()
+
+    advice, error, listed = talk(url_of_five_calls, "legacy", conversation)
+
+    assert "of test_simple_text in a row with the same arguments within a minute" in advice
+    assert error.code == LIMITED
+    assert "may make 5 calls a day" in str(error) and "from 00:00:00 UTC" in str(error)
+    assert listed.tools

@@ -196,6 +196,8 @@ def installation(
             "MCPWEB_ENCRYPTION_KEYS": new_encryption_key(),
             "MCPWEB_WEB_WORKERS": "2",
             "MCPWEB_WEB_THREADS": "32",
+            "MCPWEB_CALLS_PER_MINUTE": "0",
+            "MCPWEB_IDENTICAL_CALLS": "0",
         }
         urls, environs = [], []
         for number, proxy in enumerate(to_valkey):
