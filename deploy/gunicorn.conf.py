@@ -33,6 +33,8 @@ def _descriptors() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the memory of a worker holds credentials
+
 bind = _listen()
 proc_name = "mcpweb"
 workers = int(_env.get("MCPWEB_WEB_WORKERS") or 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mcpweb import __version__, config
+from mcpweb import __version__, config, core_dumps
 from mcpweb.errors import AppError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class _Command(click.Group):
 @click.version_option(__version__, prog_name="mcpweb")
 def cli() -> None:
     """MCP endpoints for services, without handing out the keys."""
+    core_dumps.forbid()
 
 
 def main() -> NoReturn:
