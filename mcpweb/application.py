@@ -18,7 +18,7 @@ from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.config import Settings, is_loopback
 from mcpweb.crypto import Keyring, derive, with_keys
-from mcpweb.database import connect_args, db, prepare_engine
+from mcpweb.database import db, prepare_engine
 from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
@@ -148,7 +148,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
             "hide_parameters": True,
-            "connect_args": connect_args(settings.database),
+            "pool_timeout": 3,
             "poolclass": watching.WatchedPool,
         },
         "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url) or "memory://",

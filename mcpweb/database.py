@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 import sqlite3
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,15 +13,12 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, event, func, select, text
 from sqlalchemy.orm import DeclarativeBase
 
-from mcpweb import clock
+from mcpweb import clock, reachable
 
 REVISION = "0002"
 """The newest migration, which this program needs. Named here because asking Alembic costs a web process 11 MB."""
 
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000")
-
-_connections: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Those to PostgreSQL, of all engines."""
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 _after_commit: ContextVar[list[Callable[[], object]] | None] = ContextVar("after_commit", default=None)
@@ -115,25 +108,10 @@ def now() -> datetime:
     return moment.astimezone(UTC)
 
 
-def connect_args(url: str) -> dict[str, object]:
-    """What bounds the wait for a PostgreSQL server that has gone, in seconds and milliseconds; nothing for SQLite."""
-    if not url.startswith("postgresql"):
-        return {}
-    return {"connect_timeout": 3, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
-
-
-def hang_up() -> None:
-    """Cut this process's connections to a server that has fallen silent; whoever waits for it gets its error."""
-    for connection in list(_connections):
-        if not connection.closed:
-            with socket.socket(fileno=os.dup(connection.fileno())) as line, contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-
 def prepare_engine(engine: Engine) -> None:
-    """Make SQLite safe for several processes, and PostgreSQL such that one can hang up on it."""
-    if engine.dialect.name != "sqlite":
-        event.listen(engine, "connect", lambda connection, _record: _connections.add(connection))
+    """Make SQLite safe for several processes, and bound the wait for PostgreSQL."""
+    if engine.dialect.name == "postgresql":
+        reachable.watch(engine)
         return
 
     @event.listens_for(engine, "connect")

@@ -16,7 +16,7 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("*.py") if not path.n
 
 LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "core_dumps"},
-    {"config"},
+    {"config", "reachable"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating"},
     {"logs", "supervisor"},
     {"web"},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,6 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mcpweb import clock
 from mcpweb.catalog.registry import Service
@@ -24,11 +29,14 @@ from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from mcpweb.instances.propagation import Propagation
 from mcpweb.logs import events
 
+log = logging.getLogger(__name__)
+
 MAX_AGE_S = 60.0
 MAX_ENTRIES = 10_000
 _SWEEP_S = 5.0
 _REPORT_SWEEPS = 12
 """After so many sweeps, a minute, the figures of the cache are logged."""
+_AWAY = "The database does not answer. Try again in a minute."
 
 
 class Unauthorized(Exception):
@@ -110,6 +118,7 @@ class AccessCache:
         self._loading: dict[UUID, threading.Lock] = {}
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None
+        self._failed_at = -math.inf
         self.stats = Stats()
 
     def get(self, instance_id: UUID, bearer: str) -> tuple[Access, bool]:
@@ -186,6 +195,8 @@ class AccessCache:
             loading = self._loading.setdefault(instance_id, threading.Lock())
         try:
             with loading:
+                if self._failed_at >= asked_at:  # who waited would wait once more for nothing, one after the other
+                    raise Unavailable(_AWAY)
                 entry = self._entries.get(instance_id)
                 fresh = entry is not None and entry.loaded_at >= asked_at and self._holds(instance_id, entry)
                 if fresh and entry is not None and _admits(entry.access, token_hash):
@@ -197,12 +208,17 @@ class AccessCache:
 
     def _load(self, instance_id: UUID, token_hash: bytes) -> Access | None:
         if self._database.is_away:
-            raise Unavailable("The database does not answer at the moment, so this call can not be checked. Try again.")
+            raise Unavailable(_AWAY)
         # The generation first: a change between the two reads then leaves an entry that is stale from the start.
-        generation, loaded_at = self._generations.current(instance_id), clock.monotonic()
+        generation, loaded_at, asked_at = self._generations.current(instance_id), clock.monotonic(), time.monotonic()
         with self._app_context():
-            access = self._read(instance_id, token_hash)
-        self._database.note_answer(loaded_at)
+            try:
+                access = self._read(instance_id, token_hash)
+            except (OperationalError, PoolTimeout) as error:
+                self._failed_at = clock.monotonic()
+                log.error("the database does not answer", extra={"error": type(error).__name__})
+                raise Unavailable(_AWAY) from None
+        self._database.note_answer(asked_at)
         if access is not None:
             with self._lock:
                 self._entries[instance_id] = _Entry(access, generation, loaded_at)

@@ -8,6 +8,7 @@ from flask import Flask, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from mcpweb.errors import AppError
@@ -50,6 +51,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(AppError, _app_error)
     app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _bug)
 
 
@@ -95,8 +97,8 @@ def _expired_form(error: CSRFError) -> ResponseReturnValue:
     ), 400
 
 
-def _database_away(error: OperationalError) -> ResponseReturnValue:
-    log.error("the database does not answer", extra={"error": type(error.orig).__name__})
+def _database_away(error: OperationalError | PoolTimeout) -> ResponseReturnValue:
+    log.error("the database does not answer", extra={"error": type(error).__name__})
     html, status = page(503)
     return html, status, {"Retry-After": "10"}
 
