@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from datetime import timedelta
@@ -39,6 +40,8 @@ from mcpweb.web import errors, filters, guard, headers, mailbox
 from mcpweb.web import routes as web_routes
 from mcpweb.web.client_address import ClientAddress
 
+log = logging.getLogger(__name__)
+
 MAX_FORM_BYTES = 1024 * 1024
 
 
@@ -54,6 +57,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(_flask_config(settings))
     events.start(LogFiles(settings.home / "logs", settings.log_user_mb_per_day * MB))
     audit.start(derive(settings.secret_key, "audit chain"))
+    if settings.redis_is_open:
+        log.warning("Redis asks for no password; give it one, and put it into MCPWEB_REDIS_URL")
     found = registry.discover(plugin_folders(settings), registry.read_ports(ports_file(settings)), settings.base_urls)
     keyring = Keyring.parse(settings.encryption_keys)
     redis = queue.connect(settings.redis_url or "redis://127.0.0.1:6379/0")

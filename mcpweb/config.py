@@ -260,6 +260,12 @@ class Settings:
         return self.database_url or f"sqlite:///{self.home.resolve() / 'mcpweb.sqlite3'}"
 
     @property
+    def redis_is_open(self) -> bool:
+        """Whether Redis is reached over the network without a password: who can write to it can have our jobs run."""
+        parts = urlsplit(self.redis_url)
+        return parts.scheme in ("redis", "rediss") and not parts.password
+
+    @property
     def has_local_mailbox(self) -> bool:
         """Whether mail goes to files and a page instead of a server: on loopback, with no server named."""
         return not self.mail_server and is_loopback(self.bind[0]) and is_loopback(urlsplit(self.url).hostname or "")

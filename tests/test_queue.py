@@ -182,3 +182,21 @@ def test_what_somebody_waits_for_comes_before_the_periodic_jobs(app, listed, red
     queue.enqueue("probe")
 
     assert [job.func_name for job in rq_queue.get_jobs()] == ["probe", "clean_up"]
+
+
+@pytest.mark.parametrize(
+    "url, is_open",
+    [
+        ("redis://127.0.0.1:6379/0", True),
+        ("rediss://redis.example.com:6379/0", True),
+        ("redis://:secret@127.0.0.1:6379/0", False),
+        ("redis://mcpweb:secret@redis.example.com/0", False),
+        ("unix:///run/redis.sock?db=0", False),
+        ("", False),
+    ],
+)
+def test_a_redis_without_a_password_is_warned_about_at_the_start(url, is_open, other_app, tmp_path):
+    other_app(redis_url=url, home=tmp_path, secret_key="k" * 32)
+    said = "".join(path.read_text() for path in (tmp_path / "logs").rglob("*.jsonl"))
+    assert ("Redis asks for no password" in said) == is_open
+    assert "secret" not in said

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mcpweb import clock
 from mcpweb.catalog.outgoing import Outgoing
+from mcpweb.crypto import KeyUnusable
 from mcpweb.errors import AppError
 from mcpweb.gateway import answers, dialogue, entrance
 from mcpweb.gateway.answers import Answer
@@ -95,6 +96,9 @@ class Endpoint:
             return answers.unauthorized()
         except RpcError as error:
             failure = error
+        except KeyUnusable:  # this server's keys are not those that it was stored with
+            log.error("a stored credential can not be read")
+            failure = _unreadable(self._shared.page_url, instance_id)
         except AppError as error:  # the database, for instance; never go on without having asked it
             failure = RpcError(INTERNAL_ERROR, error.sentence, status=HTTPStatus.SERVICE_UNAVAILABLE)
         except Exception:
@@ -111,3 +115,9 @@ class Endpoint:
                 self._record(record)
             except Exception:  # a full disk must not turn an answer into a failure
                 log.exception("call not recorded")
+
+
+def _unreadable(page_url: Callable[[UUID], str], instance_id: UUID | None) -> RpcError:
+    where = f": {page_url(instance_id)}" if instance_id else "."
+    sentence = f"The stored key of this connection can not be read here. Its owner can enter it again{where}"
+    return RpcError(INTERNAL_ERROR, sentence, status=HTTPStatus.SERVICE_UNAVAILABLE)

@@ -150,6 +150,15 @@ def test_the_figures_of_the_cache_are_logged(cache, make_instance, monkeypatch):
     assert 7 <= line["oldest_s"] < 8
 
 
+def test_a_credential_that_nobody_uses_is_gone_from_memory_after_a_minute(cache, make_instance, monkeypatch):
+    monkeypatch.setattr(access_module, "_SWEEP_S", 0.02)
+    instance, token = make_instance()
+    cache.get(instance.id, token)
+    now = clock.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now + access_module.MAX_AGE_S + 1)
+    until(lambda: not cache._entries, "it is forgotten")
+
+
 def test_a_change_while_an_access_is_being_loaded_makes_it_stale_from_the_start(cache, make_instance, monkeypatch):
     instance, token = make_instance()
     read = cache._read

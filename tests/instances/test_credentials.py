@@ -102,8 +102,28 @@ def test_a_server_without_the_right_key_serves_everything_but_the_calls(other_ap
     app = other_app(encryption_keys=new_encryption_key())
     alice.transport.client.application = app
 
-    assert call(app, instance.id, token)[0] == 503
+    status, answer = call(app, instance.id, token)
+    assert status == 503
+    assert "can not be read here. Its owner can enter it again: " in answer["error"]["message"]
+    assert answer["error"]["message"].endswith(f"/instances/{instance.id}")
     page = alice.get(f"/instances/{instance.id}")
     assert page.status == 200
     db.session.expire_all()
     assert db.session.query(Instance).one().credential_key_id == house().keyring.newest, "nothing was overwritten"
+
+
+def test_a_key_that_this_server_can_not_read_is_entered_again_and_works(other_app, make_instance, alice):
+    (lost, lost_token), (other, _) = make_instance(), make_instance()
+    before = other.credential_sealed
+    app = other_app(encryption_keys=new_encryption_key())
+    alice.transport.client.application = app
+    assert not works(app, lost.id, lost_token)
+
+    page = alice.get(f"/instances/{lost.id}/credential")
+    page = alice.submit(page.form("/credential"), credential_token=TOKENS["github"]["good"])
+
+    assert page.path == f"/instances/{lost.id}", page.text
+    assert works(app, lost.id, lost_token)
+    db.session.expire_all()
+    untouched = db.session.get(Instance, other.id)
+    assert untouched and untouched.credential_sealed == before, "nothing was overwritten that nobody entered"

@@ -14,6 +14,7 @@ from mcpweb.errors import AppError, Conflict, NotFound
 from mcpweb.instances import tokens
 from mcpweb.instances.models import Instance, InstanceToken
 from mcpweb.logs.models import AuditEvent
+from mcpweb.web.current import settings
 from tests.form_client import FormClient, Page
 from tests.instances.connecting import shown_token
 from tests.instances.endpoint import works
@@ -228,3 +229,30 @@ def test_without_any_token_the_page_says_so_and_a_new_one_can_be_made(app, alice
     assert not works(app, instance.id, token)
 
     assert works(app, instance.id, shown_token(add(alice, instance.id, "New")))
+
+
+def test_a_token_of_a_connection_opens_no_page(app, make_instance):
+    instance, token = make_instance()
+    headers = {"Authorization": f"Bearer {token}", "Cookie": f"mcpweb={token}; session={token}"}
+
+    for path in ("/instances", f"/instances/{instance.id}", "/account"):
+        answer = app.test_client().get(path, headers=headers)
+        assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (303, "/sign-in")
+    answer = app.test_client().post(f"/instances/{instance.id}/deactivate", headers=headers)
+    assert answer.status_code in (303, 400, 401, 403)
+    assert works(app, instance.id, token)
+
+
+def test_a_token_in_an_address_opens_nothing_and_stands_in_no_log(app, make_instance):
+    instance, token = make_instance()
+    client = app.test_client()
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+    for path in (f"/mcp/{instance.id}?token={token}", f"/mcp/{instance.id}?access_token={token}", f"/mcp/{token}"):
+        assert client.post(path, json=body).status_code == 401
+    assert client.get(f"/instances?token={token}", headers={"Referer": f"http://localhost/{token}"}).status_code == 303
+    assert client.get(f"/{token}").status_code in (303, 404)
+
+    lines = "".join(path.read_text() for path in (settings().home / "logs").rglob("*.jsonl"))
+    assert str(instance.id) in lines
+    assert token not in lines
