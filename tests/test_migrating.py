@@ -1,0 +1,103 @@
+"""Migrations that are killed, and several that run at once: all of one or nothing of it, and the next run ends well."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import sqlalchemy
+from sqlalchemy import make_url
+
+from mcpweb.database import REVISION
+
+ROOT = Path(__file__).resolve().parents[1]
+KILLED_AT = (5, 23, 41)
+"""Statements that write: in the first revision, in the second, and the last one of all."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """An installation with an empty database."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
+    clean["MCPWEB_HOME"] = str(tmp_path / "home")
+    if request.param == "postgresql":
+        url = str(request.getfixturevalue("postgres_url"))
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            name = f"migrating_{uuid4().hex}"
+            connection.execute(f"CREATE DATABASE {name}")
+        clean["MCPWEB_DATABASE_URL"] = make_url(url).set(database=name).render_as_string(False)
+    else:
+        (tmp_path / "home").mkdir()
+        clean["MCPWEB_DATABASE_URL"] = f"sqlite:///{tmp_path / 'home' / 'mcpweb.sqlite3'}"
+    return clean
+
+
+def _migrate(environ: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mcpweb", "migrate"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _state(environ: dict[str, str]) -> tuple[str | None, int]:
+    """The revision that the database says it has, and how many tables there are."""
+    url = environ["MCPWEB_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            tables = sqlalchemy.inspect(connection).get_table_names()
+            has = "alembic_version" in tables
+            query = sqlalchemy.text("SELECT version_num FROM alembic_version")
+            return connection.scalar(query) if has else None, len(tables)
+    finally:
+        engine.dispose()
+
+
+def test_two_hosts_that_migrate_at_once_both_end_well(environ: dict[str, str]) -> None:
+    both = [_migrate(environ), _migrate(environ)]
+    said = [process.communicate(timeout=60)[1] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    assert _state(environ)[0] == REVISION
+
+
+def test_a_migration_that_is_killed_leaves_all_or_nothing_and_the_next_one_ends_well(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    states = []
+    for statements in KILLED_AT:
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, str(statements)], cwd=ROOT, env=environ, check=False, capture_output=True
+        )
+        states.append(_state(environ))
+        assert killed.returncode == -9, (states, killed.stderr)
+
+    last = _migrate(environ)
+    last.communicate(timeout=60)
+    print(f"\nrevision and tables after each kill: {states}")
+    assert set(states) == {(None, 0)}, "nothing is half done"
+    assert last.returncode == 0
+    assert _state(environ)[0] == REVISION
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from mcpweb.cli import cli
+
+left = [int(sys.argv[1])]
+
+@event.listens_for(Engine, "before_cursor_execute")
+def count(_connection, _cursor, statement, *_):
+    if statement.lstrip().startswith(("CREATE", "INSERT", "ALTER", "UPDATE")):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+cli(["migrate"])
+"""
