@@ -1,13 +1,17 @@
-"""Once a day on each host: finished days of the log are closed and verified, old ones deleted."""
+"""Once a day on each host: finished days of the log are closed and verified, old ones deleted, also in the index."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from mcpweb import clock
 from mcpweb.config import Settings
+from mcpweb.hosts import host_id
 from mcpweb.logs import events, maintenance
 from mcpweb.logs.maintenance import Report
+from mcpweb.logs.opening import open_index
+from mcpweb.logs.rebuilding import forget
 from mcpweb.logs.retention import Policy
 from mcpweb.queue import job
 from mcpweb.web.current import settings
@@ -28,9 +32,13 @@ def run(settings: Settings, *, dry_run: bool = False) -> Report:
 
     Raises:
         Conflict: another run is at work on this host.
+        Unavailable: the index does not answer; the next run takes out what is left.
     """
     report = maintenance.maintain(events.files(), clock.utcnow(), Policy.of(settings), dry_run=dry_run)
     if not dry_run:
+        gone = {name.removeprefix("system/") for name in report.deleted if name.startswith("system/")}
+        oldest = clock.utcnow().date() - timedelta(days=settings.log_days)
+        forget(settings.home / "logs", host_id(settings.home / "run"), open_index(settings), gone, oldest)
         # The head of the list stands in the log, and with it in tomorrow's list: its end can not be cut off unseen.
         events.app(
             "logs maintained",

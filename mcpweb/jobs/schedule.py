@@ -76,6 +76,13 @@ _PLANS = (
     Plan("remind_owners", "Finds the instances that end in a week or a day.", every(3600)),
     Plan("clean_up", "Throws away what nobody can use any more.", every(3600)),
     Plan("erase_logs", "Erases the logs of instances that were deleted long ago.", every(3600), per_host=True),
+    Plan(
+        "maintain_logs",
+        "Compresses finished days of the log, verifies the closed ones, deletes old ones.",
+        daily("03:10"),
+        per_host=True,
+        timeout_s=3600,
+    ),
     Plan("recount", "Compares the counters of the services with what there is.", daily("03:40")),
 )
 

@@ -126,12 +126,16 @@ class PostgresIndex(LogIndex):
         return sorted((date.fromisoformat(name.removeprefix(_PREFIX)) for (name,) in names), reverse=True)
 
     def clear(self, day: date, file_ids: Sequence[int]) -> None:
-        """Delete the lines of these files."""
+        """Delete the lines of these files, and the partition when nothing is left in it."""
         with self._connection(None) as connection:
             self._make_partition(connection, day)
             for file_id in file_ids:
                 statement = f"DELETE FROM {_partition(day)} WHERE id >= %s AND id < %s"
                 connection.exec_driver_sql(statement, (file_id << OFFSET_BITS, (file_id + 1) << OFFSET_BITS))
+            connection.exec_driver_sql(_LOCK)
+            connection.exec_driver_sql(f"LOCK TABLE {_partition(day)}")  # another host may be about to commit lines
+            if not connection.exec_driver_sql(f"SELECT EXISTS (SELECT FROM {_partition(day)})").scalar():
+                connection.exec_driver_sql(f"DROP TABLE {_partition(day)}")
 
     def drop_day(self, day: date) -> None:
         """Drop the day's partition, of all hosts."""

@@ -49,6 +49,16 @@ class Batch:
     skipped: int
 
 
+def day_of(name: str) -> date:
+    """The day in a file's name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    parts = _NAME.fullmatch(name)
+    return date.fromisoformat(parts[2] if parts else "")
+
+
 def system_files(root: Path) -> list[SystemFile]:
     """The files of the system categories, oldest first; of a file and its compressed copy the file."""
     found: dict[str, SystemFile] = {}

@@ -32,14 +32,14 @@ from mcpweb.instances import counting
 from mcpweb.instances.models import Instance, UsageRollup
 from mcpweb.logs import following, log_files, rollups
 from mcpweb.logs.events import CATEGORIES
-from mcpweb.logs.following import Follower, hold
+from mcpweb.logs.following import Follower, hold, known_files
 from mcpweb.logs.index import LogIndex
 from mcpweb.logs.index_postgres import SCHEMA, PostgresIndex
 from mcpweb.logs.index_sqlite import SqliteIndex
 from mcpweb.logs.models import LogFile, LogRollup
 from mcpweb.logs.opening import open_index as index_of
 from mcpweb.logs.query import Query
-from mcpweb.logs.rebuilding import rebuild
+from mcpweb.logs.rebuilding import forget, rebuild
 from mcpweb.logs.writing import LogFiles
 from tests.fault_proxy import FaultProxy
 from tests.logs.follower_program import open_index
@@ -509,6 +509,38 @@ def test_the_index_is_rebuilt_from_the_files_and_nothing_is_counted_again(follow
     before = [*index.stream(Query()), rolled_up()]
     assert [done.day for done in rebuild(root, HOST, index, DAY)] == [DAY]
     assert [*index.stream(Query()), rolled_up()] == before
+
+
+def test_files_that_were_deleted_leave_the_index_and_the_rest_of_their_day_stays(follower, index, root):
+    old, older = DAY - timedelta(days=40), DAY - timedelta(days=41)
+    for category, day, lines in (("app", old, 5), ("audit", old, 3), ("app", older, 7), ("app", DAY, 2)):
+        write(root, lines, category, day)
+    follower.step()
+    for day in (old, older):
+        (root / "system" / f"app-{day}.jsonl").unlink()
+
+    forget(root, HOST, index, [f"app-{old}.jsonl"], DAY - timedelta(days=41))
+    assert index.count(Query(equal={"category": ("app",)}), 100) == 9
+    forget(root, HOST, index, [], DAY - timedelta(days=30))
+
+    assert index.days() == [DAY, old]
+    assert index.count(Query(equal={"category": ("app",)}), 100) == 2
+    assert index.count(Query(equal={"category": ("audit",)}), 100) == 3
+    assert set(known_files(HOST)) == {f"app-{DAY}.jsonl", f"audit-{old}.jsonl"}
+    assert rolled_up() == 5
+    assert follower.step() == 0
+
+
+def test_a_file_that_is_away_for_a_moment_is_not_forgotten(follower, index, root):
+    write(root, 5, "app")
+    follower.step()
+    path = root / "system" / f"app-{DAY}.jsonl"
+    path.rename(root / "away")
+
+    forget(root, HOST, index, [], DAY)
+
+    (root / "away").rename(path)
+    assert follower.step() == 0 and index.count(Query(), 100) == 5
 
 
 def test_a_rebuild_that_ends_half_way_lets_the_follower_go_on_and_can_be_done_again(
