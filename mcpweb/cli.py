@@ -98,9 +98,12 @@ def migrate(strict: bool) -> None:
 
     app = _app()
     with app.app_context():
-        _upgrade()
-        lines = registration.register(app.extensions["mcpweb_house"].registry)
+        house: House = app.extensions["mcpweb_house"]
+        warnings = _upgrade(house.keyring)
+        lines = registration.register(house.registry)
     _print_services(lines)
+    for warning in warnings:
+        click.echo(warning, err=True)
     if strict and any(line.problem for line in lines):
         sys.exit(1)
 
@@ -227,15 +230,17 @@ def prepare() -> None:
 
     app = _app()
     with app.app_context():
-        _upgrade()
-        lines = registration.register(app.extensions["mcpweb_house"].registry)
+        house: House = app.extensions["mcpweb_house"]
+        warnings = _upgrade(house.keyring)
+        lines = registration.register(house.registry)
+        warnings += [f"The service {line.name} is left out: {line.problem}" for line in lines if line.problem]
         url = settings().url
         link = None if links.has_admin() else links.direct_link("", Role.ADMIN, links.Links.of(settings()))
         answer = {
             "setup_link": link and f"{url}/sign-in/{link}",
             "mailbox": f"{url}/dev/mailbox" if settings().has_local_mailbox else None,
             "services": [line.name for line in lines if not line.problem],
-            "warnings": [f"The service {line.name} is left out: {line.problem}" for line in lines if line.problem],
+            "warnings": warnings,
         }
     click.echo(json.dumps(answer))
 
@@ -246,15 +251,20 @@ def _app() -> Flask:
     return create_app()
 
 
-def _upgrade() -> None:
-    """Bring the tables up to date, and give new jobs their row in the schedule."""
+def _upgrade(keyring: Keyring) -> list[str]:
+    """Bring the tables up to date, give new jobs their row in the schedule, and check the encryption keys.
+
+    Returns a sentence for each key that is missing.
+    """
     from mcpweb import clock, migrating
     from mcpweb.database import db, transaction
+    from mcpweb.instances import key_checks
     from mcpweb.jobs import timetable
 
     migrating.upgrade()
     with transaction():
         timetable.insert_missing(db.session.connection(), clock.utcnow())
+        return key_checks.check_all(keyring)
 
 
 def _print_services(lines: list[registration.Line]) -> None:
@@ -264,4 +274,6 @@ def _print_services(lines: list[registration.Line]) -> None:
 
 
 if TYPE_CHECKING:
+    from mcpweb.crypto import Keyring
     from mcpweb.instances import registration
+    from mcpweb.instances.house import House

@@ -11,6 +11,7 @@ import string
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -31,6 +32,8 @@ TOKEN_LENGTH = len(TOKEN_PREFIX) + 32 + 6
 
 class KeyUnusable(AppError):
     """A key is missing or malformed, or does not open what another key has sealed."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring
 from mcpweb.database import after_commit, db, take_turns, transaction
 from mcpweb.errors import Conflict, Unavailable
-from mcpweb.instances import credentials
+from mcpweb.instances import credentials, key_checks
 from mcpweb.instances.lifecycle import reminded_days
 from mcpweb.instances.models import CredentialState, Instance, InstanceToken, ServiceRow, Status
 from mcpweb.instances.rekeying import until_next_check
@@ -50,6 +50,7 @@ def create(
     Raises:
         Conflict: the owner has `most` instances already.
         Unavailable: the service is not registered or is switched off.
+        KeyUnusable: the encryption key is not the one that was used before.
     """
     try:
         return _create(owner, service, wish, checked, keyring, most)
@@ -82,6 +83,7 @@ def _create(
         take_turns(f"instances of user/{owner.id}")
         if _made(owner, wish.creation_key) is not None:
             raise _SentBefore
+        key_checks.ensure(keyring)
         counted = db.session.execute(
             update(ServiceRow)
             .where(ServiceRow.name == service.name, ServiceRow.is_enabled)

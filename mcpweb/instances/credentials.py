@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import orjson
 
 from mcpweb.catalog.manifest import Manifest
-from mcpweb.crypto import Keyring
+from mcpweb.crypto import Keyring, KeyUnusable
 from mcpweb.instances.models import Instance
 
 MAX_LENGTH = 4000
@@ -45,3 +45,12 @@ def unseal(instance: Instance, keyring: Keyring) -> dict[str, str]:
         keyring.open(instance.credential_key_id, instance.credential_sealed, instance.credential_context)
     )
     return values
+
+
+def is_readable(instance: Instance, keyring: Keyring) -> bool:
+    """Whether this server has the key that the credential was sealed with."""
+    try:
+        unseal(instance, keyring)
+    except KeyUnusable:
+        return False
+    return True

@@ -13,6 +13,7 @@ from mcpweb import clock
 from mcpweb.catalog import checking
 from mcpweb.catalog.checking import CheckRefused
 from mcpweb.catalog.registry import Service
+from mcpweb.crypto import KeyUnusable
 from mcpweb.errors import AppError, Conflict, InvalidInput, NotFound
 from mcpweb.extensions import limiter
 from mcpweb.instances import lifecycle, pages, queries, rekeying, routes, tokens
@@ -160,7 +161,7 @@ def check_credential(instance_id: UUID) -> ResponseReturnValue:
     instance = _mine(instance_id)
     try:
         checked = rekeying.check_again(instance, _service(instance), current_user.email)
-    except CheckRefused as refused:
+    except (CheckRefused, KeyUnusable) as refused:
         flash(refused.sentence, "error")
         return redirect(url_for("instances.show", instance_id=instance.id), code=303)
     return _back(instance, f"The key works. It belongs to {checked.account or 'an account that is not told'}.")

@@ -115,6 +115,16 @@ class InstanceToken(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class KeyCheck(Base):
+    """A known text sealed with an encryption key: tells whether a key is the one that was used before."""
+
+    __tablename__ = "key_check"
+
+    key_id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class NoticeKind(StrEnum):
     """What an owner is told."""
 

@@ -11,8 +11,9 @@ import orjson
 from mcpweb.catalog.checking import CheckRefused
 from mcpweb.catalog.registry import Registry, Service
 from mcpweb.crypto import TOKEN_PREFIX
-from mcpweb.instances import snippets, tokens
+from mcpweb.instances import credentials, snippets, tokens
 from mcpweb.instances.forms import PRESETS, CredentialForm
+from mcpweb.instances.house import house
 from mcpweb.instances.life_forms import ToolsForm
 from mcpweb.instances.lifecycle import OFFER_EXTENSION
 from mcpweb.instances.models import Instance
@@ -59,13 +60,18 @@ def summary(instance: Instance, registry: Registry, now: datetime) -> dict[str, 
             "logo_url": logo_url(instance.service_name) if service else "",
         },
         "status_at_now": str(status),
-        "credential_state": instance.credential_state,
+        "credential_state": credential_state(instance),
         "expires_at": instance.expires_at,
         "may_extend": status != "expired" and instance.expires_at - now <= OFFER_EXTENSION,
         "expires_soon": status == "active" and instance.expires_at - now <= _SOON,
         "last_call_at": instance.last_used_at,
         "account_label": instance.account_label,
     }
+
+
+def credential_state(instance: Instance) -> str:
+    """What is known of the credential: as it was last checked, or that this server can not even read it."""
+    return instance.credential_state if credentials.is_readable(instance, house().keyring) else "unreadable"
 
 
 def detail(
@@ -98,7 +104,7 @@ def detail(
         ],
         "credential": {
             "account_label": instance.account_label,
-            "state": instance.credential_state,
+            "state": credential_state(instance),
             "checked_at": instance.credential_checked_at,
             "key_expires_at": instance.credential_expires_at,
             "scopes": instance.scopes,

@@ -12,7 +12,7 @@ from mcpweb.catalog import checking
 from mcpweb.catalog.checking import Checked, CheckRefused
 from mcpweb.catalog.registry import Service
 from mcpweb.database import db, now
-from mcpweb.instances import credentials
+from mcpweb.instances import credentials, key_checks
 from mcpweb.instances.house import house
 from mcpweb.instances.lifecycle import changing, record
 from mcpweb.instances.models import CredentialState, Instance, Notice, NoticeKind
@@ -29,6 +29,7 @@ def replace(instance: Instance, credential: Mapping[str, str], checked: Checked,
     """
     with changing(instance):
         before = instance.account_label
+        key_checks.ensure(house().keyring)
         credentials.seal(instance, credential, house().keyring)
         store(instance, checked)
         # Its own end is told of by itself.

@@ -28,6 +28,13 @@ def upgrade() -> None:
     op.create_index("ix_job_run_job", "job_run", ["job", "id"], unique=False)
 
     op.create_table(
+        "key_check",
+        sa.Column("key_id", sa.String(length=20), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_key_check")),
+    )
+    op.create_table(
         "log_file",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("host", sa.String(length=12), nullable=False),
@@ -143,6 +150,7 @@ def downgrade() -> None:
     op.drop_table("schedule")
     op.drop_table("log_rollup")
     op.drop_table("log_file")
+    op.drop_table("key_check")
     op.drop_index("ix_job_run_job", table_name="job_run")
 
     op.drop_table("job_run")

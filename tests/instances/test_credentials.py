@@ -9,7 +9,7 @@ import pytest
 
 from mcpweb.crypto import Keyring, KeyUnusable, new_encryption_key
 from mcpweb.database import db, transaction
-from mcpweb.instances import credentials
+from mcpweb.instances import credentials, key_checks
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance
 from mcpweb.web.current import settings as current_settings
@@ -127,3 +127,51 @@ def test_a_key_that_this_server_can_not_read_is_entered_again_and_works(other_ap
     db.session.expire_all()
     untouched = db.session.get(Instance, other.id)
     assert untouched and untouched.credential_sealed == before, "nothing was overwritten that nobody entered"
+
+
+def test_the_owner_is_told_that_a_key_can_not_be_read(other_app, make_instance, alice):
+    instance, _ = make_instance()
+    alice.transport.client.application = other_app(encryption_keys=new_encryption_key())
+
+    page = alice.get(f"/instances/{instance.id}")
+
+    assert "The stored key can not be read" in page.text
+    assert "Key not readable" in alice.get("/instances").text
+    assert "with a key that this server does not have" in alice.submit(page.form("/credential/check")).text
+
+
+def impostor() -> str:
+    """Another key under the name of the present one."""
+    return f"{house().keyring.newest}:{new_encryption_key().partition(':')[2]}"
+
+
+def test_nothing_is_sealed_with_another_key_under_the_name_of_the_present_one(other_app, make_instance, alice):
+    instance, _ = make_instance()
+    before = (instance.credential_sealed, db.session.query(Instance).count())
+    app = other_app(encryption_keys=impostor())
+    alice.transport.client.application = app
+
+    page = alice.get(f"/instances/{instance.id}/credential")
+    page = alice.submit(page.form("/credential"), credential_token=TOKENS["github"]["good"])
+    assert page.status == 503 and "is not the one that was used before" in page.text
+    page = alice.get("/services/github/connect")
+    page = alice.submit(page.form("/connect"), credential_token=TOKENS["github"]["good"], label="Other")
+    assert page.status == 503 and "is not the one that was used before" in page.text
+
+    db.session.expire_all()
+    assert (db.session.query(Instance).one().credential_sealed, db.session.query(Instance).count()) == before
+
+
+def test_migrating_refuses_another_key_of_the_same_name_and_names_one_that_is_missing(app, make_instance):
+    make_instance()
+    right = house().keyring
+    with transaction(), pytest.raises(KeyUnusable, match="not the one that was used before"):
+        key_checks.check_all(Keyring.parse(impostor()))
+    other = new_encryption_key()
+
+    with transaction():
+        missing = key_checks.check_all(Keyring.parse(other))
+
+    assert missing == [f"The encryption key {right.newest} is missing; 1 instances can not be called."]
+    with transaction():
+        assert key_checks.check_all(right) == []
