@@ -27,6 +27,7 @@ LAYERS = [
     {"monitoring"},
     {"jobs", "admin"},
     {"application"},
+    {"log_commands"},
     {"wsgi", "cli"},
     {"__main__"},
 ]
@@ -38,7 +39,7 @@ FLASK = {
 EDGE = {
     "routes.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
-    "log_routes.py",
+    "log_routes.py", "log_commands.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},
