@@ -157,6 +157,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
             "poolclass": watching.WatchedPool,
         },
         "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url) or "memory://",
+        "RATELIMIT_STORAGE_OPTIONS": queue.PATIENCE if settings.redis_url else {},
     }
 
 

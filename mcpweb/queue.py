@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 QUEUE = "mcpweb"
 TIMEOUT_S = 120
 """How long a job may take."""
+PATIENCE: Mapping[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+"""Seconds that whoever serves a page or a call waits for Redis."""
 _FAILURE_TTL_S = 7 * 24 * 3600  # RQ's default is a year
 
 JobFunction = Callable[..., Any]
@@ -63,8 +65,8 @@ class ListedJob(Job):
 
 
 def connect(url: str) -> redis.Redis:
-    """A connection that gives up after half a second, so that a sick Redis can not hold a page."""
-    return redis.Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
+    """A connection that gives up soon, so that a sick Redis can not hold a page."""
+    return redis.Redis.from_url(url, **PATIENCE)
 
 
 def open_queue(connection: redis.Redis, host: str = "") -> Queue:

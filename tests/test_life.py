@@ -30,7 +30,8 @@ FIRST_KEY, SECOND_KEY, DEAD_KEY = (TOKENS["github"][name] for name in ("good", "
 @pytest.fixture(params=["sqlite", "postgresql"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path, github: SpecServer) -> Iterator[Installation]:
     """`mcpweb up` in an empty home, with GitHub's double in GitHub's place."""
-    environ = {"MCPWEB_GITHUB_BASE_URL": github.url}
+    # The same call, over and over, is what a client makes that waits here for the end to come.
+    environ = {"MCPWEB_GITHUB_BASE_URL": github.url, "MCPWEB_IDENTICAL_CALLS": "1000"}
     if request.param == "postgresql":
         environ["MCPWEB_DATABASE_URL"] = new_database(request.getfixturevalue("postgres_url"), "life")
     with installed(tmp_path, **environ) as running:
