@@ -29,7 +29,6 @@ class _Command(click.Group):
 @click.version_option(__version__, prog_name="mcpweb")
 def cli() -> None:
     """MCP endpoints for services, without handing out the keys."""
-    core_dumps.forbid()
 
 
 cli.add_command(log_commands.audit)
@@ -38,6 +37,7 @@ cli.add_command(log_commands.logs)
 
 def main() -> NoReturn:
     """Run the command line."""
+    core_dumps.forbid()
     cli(prog_name="mcpweb")
     sys.exit(0)
 

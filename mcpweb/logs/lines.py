@@ -11,6 +11,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+import orjson
+
 HOST = socket.gethostname()
 
 _MAX_VALUE = 2000
@@ -52,10 +54,18 @@ def entry(category: str, at: datetime, level: str, message: str, fields: Mapping
 
 def line(fields: Mapping[str, Any]) -> bytes:
     """The fields as one line, newline included. Takes any value; what JSON does not know becomes its text."""
-    text = _encode(_safe(fields))
+    text = _json(_safe(fields))
     if _SECRET_MARK.search(text) or _OLD_FIGMA_MARK.search(text):
         text = _SECRET_VALUE.sub(_BLACK, text)
     return text.encode("ascii") + b"\n"
+
+
+def _json(safe: Any) -> str:
+    try:
+        quick = orjson.dumps(safe)
+    except TypeError:  # half of a surrogate pair
+        return _encode(safe)
+    return quick.decode("ascii") if quick.isascii() else _encode(safe)
 
 
 def _safe(value: Any, depth: int = 0) -> Any:
@@ -69,7 +79,8 @@ def _safe(value: Any, depth: int = 0) -> Any:
         safe = {}
         for name, item in islice(value.items(), _MAX_ITEMS):
             text, is_secret = _name(name)
-            safe[text] = _black(item) if is_secret else _safe(item, depth + 1)
+            is_plain = type(item) is str and len(item) <= _MAX_VALUE  # most are
+            safe[text] = _black(item) if is_secret else item if is_plain else _safe(item, depth + 1)
         return safe
     if isinstance(value, list | tuple | set | frozenset):
         return [_safe(item, depth + 1) for item in islice(value, _MAX_ITEMS)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mcpweb.config import Settings
 from mcpweb.logs.index import LogIndex
-from mcpweb.logs.index_postgres import PostgresIndex
 from mcpweb.logs.index_sqlite import SqliteIndex
 
 
@@ -13,4 +12,6 @@ def open_index(settings: Settings) -> LogIndex:
     url = settings.log_database_url or settings.database
     if url.startswith("sqlite:"):
         return SqliteIndex(settings.home / "logs" / "index")
+    from mcpweb.logs.index_postgres import PostgresIndex  # its driver takes 9 MB of each process
+
     return PostgresIndex(url)

@@ -27,6 +27,9 @@ _MARGIN_BYTES = 256 * 1024
 _LATE = timedelta(minutes=5)
 """A line that is older than this when it is written may meet a day that is being closed, ten minutes after its end."""
 
+_LOOK_S = 1.0
+"""How often a file is looked at for half a line of somebody else: two system calls, which a busy process feels."""
+
 Key = tuple[str, str]
 """A folder below the root and a category."""
 
@@ -44,6 +47,8 @@ class LogFiles:
         self._used: dict[int, tuple[int, int]] = {}
         self._open: OrderedDict[Key, tuple[str, int]] = OrderedDict()
         self._torn: set[Key] = set()
+        self._looked: dict[Key, float] = {}
+        """When each open file was last looked at, on the monotonic clock."""
         self._outages = Outages()
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -115,6 +120,9 @@ class LogFiles:
         if whole is not line:
             self._torn.discard(key)
             return
+        if (looked := clock.monotonic()) - self._looked.get(key, -_LOOK_S) < _LOOK_S:
+            return
+        self._looked[key] = looked
         start = os.lseek(descriptor, 0, os.SEEK_CUR) - written
         if start and os.pread(descriptor, 1, start - 1) != b"\n":
             # Another process, or a crash, had left half a line; ours is glued to it and stands no line of its own.
@@ -142,6 +150,7 @@ class LogFiles:
 
     def _forget(self, key: Key) -> None:
         self._torn.discard(key)
+        self._looked.pop(key, None)
         os.close(self._open.pop(key)[1])
 
     def _forget_removed(self, key: Key) -> bool:
