@@ -61,7 +61,8 @@ def let_in(
         raise Unauthorized
     record.user_id = access.owner_id
     record.service = access.service.name
-    record.token_tail, record.token_id = bearer[-4:], access.token_id(bearer)
+    token = access.token(bearer)
+    record.token_tail, record.token_id = bearer[-4:], token.id if token else None
     record.cache = "hit" if hit else "miss"
     if environ["REQUEST_METHOD"] != "POST":
         raise RpcError(REFUSED, "Only POST is answered here.", status=HTTPStatus.METHOD_NOT_ALLOWED)
@@ -70,7 +71,7 @@ def let_in(
     takes_json, takes_stream = _accepts(environ.get("HTTP_ACCEPT", ""))
     if not takes_json:
         raise RpcError(REFUSED, "Answers are application/json.", status=HTTPStatus.NOT_ACCEPTABLE)
-    return Visit(shared, environ, bearer, access, takes_stream)
+    return Visit(shared, environ, bearer, access, token, takes_stream)
 
 
 def read_body(environ: Mapping[str, Any]) -> bytes:

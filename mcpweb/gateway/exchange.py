@@ -18,7 +18,7 @@ from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.revisions import CLIENT_INFO, MODERN
 from mcpweb.gateway.slots import Slots
 from mcpweb.gateway.state import Seal
-from mcpweb.instances.access import Access, AccessCache
+from mcpweb.instances.access import Access, AccessCache, TokenAccess
 from mcpweb.jsonrpc import INVALID_PARAMS, Request, RpcError
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Visit:
     environ: Mapping[str, Any]
     bearer: str
     access: Access
+    token: TokenAccess | None
     takes_stream: bool
 
 
@@ -153,7 +154,7 @@ class Exchange:
             Unauthorized: the token was revoked, or the instance deleted.
         """
         visit = self.visit
-        visit.access, _ = visit.shared.access.get(visit.access.instance_id, visit.bearer)
+        visit.access = visit.shared.access.get_again(visit.access, visit.token, visit.bearer)
         self.check_open()
         self.api = visit.access.service.api(visit.access.credential, visit.shared.client)
         return self.api

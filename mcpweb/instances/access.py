@@ -50,6 +50,11 @@ class TokenAccess:
     id: int
     expires_at: datetime | None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its own end has come."""
+        return self.expires_at is not None and self.expires_at <= clock.utcnow()
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -68,10 +73,9 @@ class Access:
     keeps_arguments: bool = True
     """Whether the arguments of a call stand in its log line."""
 
-    def token_id(self, bearer: str) -> int | None:
-        """The row of the token that was shown."""
-        found = self.tokens.get(hash_secret(bearer))
-        return found.id if found else None
+    def token(self, bearer: str) -> TokenAccess | None:
+        """The token that was shown."""
+        return self.tokens.get(hash_secret(bearer))
 
 
 @dataclass(slots=True)
@@ -142,6 +146,17 @@ class AccessCache:
         if access is None or not _admits(access, token_hash):
             raise Unauthorized
         return access, False
+
+    def get_again(self, access: Access, token: TokenAccess | None, bearer: str) -> Access:
+        """What `get` gives whoever was let in with this access and token a moment ago.
+
+        Raises:
+            Unauthorized, Unavailable: as `get`.
+        """
+        if token is not None and not token.is_over and self._remembered(access.instance_id) is access:
+            self.stats.hits += 1
+            return access
+        return self.get(access.instance_id, bearer)[0]
 
     def clear(self) -> None:
         """Forget everything."""
@@ -272,4 +287,4 @@ class AccessCache:
 
 def _admits(access: Access, token_hash: bytes) -> bool:
     token = access.tokens.get(token_hash)
-    return token is not None and (token.expires_at is None or token.expires_at > clock.utcnow())
+    return token is not None and not token.is_over

@@ -30,10 +30,8 @@ _SECRET_VALUE = re.compile(
     r"|(?<=[Bb]earer )[\w.~+/=-]{8,}|(?<=/sign-in/)[\w.~-]{20,}"
 )
 
-_SECRET_MARK = re.compile(r"mcpw_|github_pat_|gh[opsur]_|fig[du]_|earer |/sign-in/")
-"""One of these stands in every secret value; looking for them first is three times as fast."""
 _OLD_FIGMA_MARK = re.compile(r"-[0-9a-f]{8}-[0-9a-f]{4}-")
-"""By itself, as the dash in front makes it ten times as fast as in the pattern above."""
+"""The dash in front makes it ten times as fast as the pattern above."""
 
 # ASCII output escapes everything that could pretend to be more than one line, or another one: CR and LF, ANSI
 # sequences, bidi overrides, U+2028, NUL and lone surrogates.
@@ -55,9 +53,18 @@ def entry(category: str, at: datetime, level: str, message: str, fields: Mapping
 def line(fields: Mapping[str, Any]) -> bytes:
     """The fields as one line, newline included. Takes any value; what JSON does not know becomes its text."""
     text = _json(_safe(fields))
-    if _SECRET_MARK.search(text) or _OLD_FIGMA_MARK.search(text):
+    if _may_hold_a_secret(text):
         text = _SECRET_VALUE.sub(_BLACK, text)
     return text.encode("ascii") + b"\n"
+
+
+def _may_hold_a_secret(text: str) -> bool:
+    """Whether what stands in every secret value stands there; asking first is ten times as fast."""
+    return (
+        "mcpw_" in text or "github_pat_" in text or "earer " in text or "/sign-in/" in text
+        or "gho_" in text or "ghp_" in text or "ghs_" in text or "ghu_" in text or "ghr_" in text
+        or "figd_" in text or "figu_" in text or _OLD_FIGMA_MARK.search(text) is not None
+    )  # fmt: skip
 
 
 def _json(safe: Any) -> str:
