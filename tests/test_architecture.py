@@ -25,7 +25,8 @@ LAYERS = [
     {"instances"},
     {"gateway"},
     {"monitoring"},
-    {"jobs", "admin"},
+    {"jobs"},
+    {"admin"},
     {"application"},
     {"log_commands"},
     {"wsgi", "cli"},
@@ -39,7 +40,7 @@ FLASK = {
 EDGE = {
     "routes.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
-    "log_routes.py", "log_commands.py",
+    "log_routes.py", "log_commands.py", "people_routes.py", "maintenance_routes.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},

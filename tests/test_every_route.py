@@ -28,11 +28,12 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 class Policy:
     """Who may see a page. `mine`, `theirs` and `absent` fill its address, where it is about somebody's own."""
 
-    open_to: str  # everybody, users
+    open_to: str  # everybody, users, admins
     owned: bool = False
 
 
 EVERYBODY, USERS, OWNERS = Policy("everybody"), Policy("users"), Policy("users", owned=True)
+ADMINS = Policy("admins")
 
 POLICIES = {
     "static": EVERYBODY,
@@ -71,6 +72,10 @@ POLICIES = {
     "life.credential": OWNERS,
     "life.check_credential": OWNERS,
     "life.delete": OWNERS,
+    "admin.dashboard": ADMINS,
+    "admin_logs.index": ADMINS,
+    "admin_people.index": ADMINS,
+    "admin_maintenance.index": ADMINS,
     "monitoring.alive": EVERYBODY,
     "monitoring.ready": EVERYBODY,
 }
@@ -230,6 +235,25 @@ def test_what_is_somebody_elses_looks_exactly_like_what_is_not_there(world):
                 assert plain(theirs, theirs.path) == plain(absent, absent.path)
                 names = [[name for name, _ in page.headers if name != "Set-Cookie"] for page in (theirs, absent)]
                 assert names[0] == names[1]
+    assert counted() == before
+
+
+def test_the_administrators_pages_are_not_there_for_anybody_else(world):
+    before = counted()
+    for rule in rules(world.app):
+        is_theirs = POLICIES[rule.endpoint].open_to == "admins"
+        assert is_theirs == rule.rule.startswith("/admin"), rule.rule
+        if not is_theirs:
+            continue
+        url = world.url(rule, "mine")
+        for who in ("alice", "bob"):
+            person, token = world.people[who], {"csrf_token": world.tokens[who]}
+            for method in sorted(methods(world.app, rule, url) - {"OPTIONS"}):
+                there, absent = (person.open(method, path, token) for path in (url, "/admin/nothing-of-the-kind"))
+                assert there.status == 404, (who, method, url)
+                assert method == "POST" or plain(there, there.path) == plain(absent, absent.path)
+        if "GET" in (rule.methods or ()):
+            assert world.people["carol"].open("GET", url).status in (200, 303), url
     assert counted() == before
 
 

@@ -61,6 +61,9 @@ def _plain_form() -> None:
 def _signed_in() -> ResponseReturnValue | None:
     if current_user.is_authenticated:
         context.add_fields(user=current_user.id)
+        # Asked at every request, so that who is no administrator any more has none of the pages left.
+        if (request.blueprint or "").startswith("admin") and not current_user.is_admin:
+            abort(404)
         return None
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "is_public", False):

@@ -1,0 +1,14 @@
+"""The administrator's house: how the installation is. Every page below `/admin` is for administrators alone."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+@bp.get("")
+def dashboard() -> ResponseReturnValue:
+    """The start page of an administrator."""
+    return render_template("admin/dashboard.html", nav="admin", section="dashboard")
