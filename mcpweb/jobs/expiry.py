@@ -20,7 +20,7 @@ from mcpweb.queue import enqueue, job
 Claimed = Sequence[Row[UUID, int, str, datetime]]
 """Instances with their owner, service and end."""
 
-_BATCH = 100
+_BATCH = 50
 """So many take a transaction well below 100 ms, for which everybody else who writes has to wait."""
 
 
