@@ -65,3 +65,10 @@ def post_fork(server, worker):
     from mcpweb.lifeline import die_with_parent  # importable only now: gunicorn adds its folder to the path late
 
     die_with_parent(server.pid)
+
+
+def on_exit(server):
+    """The last worker has ended: the other hosts need not wait for what this one would confirm."""
+    from mcpweb.leaving import say_goodbye
+
+    say_goodbye()

@@ -28,7 +28,7 @@ LAYERS = [
     {"jobs"},
     {"admin"},
     {"application"},
-    {"log_commands"},
+    {"log_commands", "leaving"},
     {"wsgi", "cli"},
     {"__main__"},
 ]

@@ -57,6 +57,23 @@ class Propagation:
                 self._thread = threading.Thread(target=self._listen_for_ever, name="changes", daemon=True)
                 self._thread.start()
 
+    def leave(self) -> bool:
+        """Say that nobody of this host serves calls any more, so that the others need not wait for it.
+
+        Returns whether it was said: not while a process of this host listens, or when Redis is away.
+        """
+        lock = self._open_lock()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.generations.trust_until(0.0)
+            self._redis.hdel(_HOSTS, self.host)
+            self._redis.publish(CHANNEL, f"bye {self.host}")
+        except (BlockingIOError, redis.RedisError):
+            return False
+        finally:
+            os.close(lock)
+        return True
+
     def changed(self, *instance_ids: UUID) -> Sequence[str]:
         """Make these instances' accesses stale everywhere; call it after the commit and before the answer.
 
@@ -112,8 +129,7 @@ class Propagation:
 
     def _listen_for_ever(self) -> None:
         """Listen for the host while holding its lock; whoever comes second waits for the first to end."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._folder / "listener.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self._open_lock()
         pause = threading.Event()
         said = False
         while True:
@@ -130,6 +146,10 @@ class Propagation:
                 self.generations.trust_until(0.0)
                 self._doubt()
             pause.wait(BEAT_S)
+
+    def _open_lock(self) -> int:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(self._folder / "listener.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _listen(self) -> None:
         """Subscribe, then trust; ends with an error when the connection does."""
@@ -169,7 +189,9 @@ class Propagation:
         spoke after we sent that one.
         """
         kind, host, *rest = text.split(" ")
-        if kind == "beat" and host == self.host:
+        if kind == "bye":
+            self._heard.pop(host, None)
+        elif kind == "beat" and host == self.host:
             self._heard[host] = float(rest[0])
         elif self.host in self._heard:
             self._heard[host] = self._heard[self.host]

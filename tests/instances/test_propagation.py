@@ -19,7 +19,7 @@ from redis.retry import Retry
 from mcpweb import embedded_redis
 from mcpweb.hosts import host_id
 from mcpweb.instances.generations import Generations
-from mcpweb.instances.propagation import CHANNEL, SETTLED_AFTER_S, Propagation
+from mcpweb.instances.propagation import CHANNEL, DEAF_AFTER_S, SETTLED_AFTER_S, Propagation
 from tests.fault_proxy import FaultProxy
 from tests.parallel import at_once
 from tests.waiting import until
@@ -281,15 +281,40 @@ def test_the_processes_of_a_host_find_one_name_for_it(tmp_path, valkey):
         assert len(set(names)) == 1 and names[0]
 
 
+LISTEN = (
+    "import sys, threading, redis; from pathlib import Path\n"
+    "from mcpweb.instances.generations import Generations; from mcpweb.instances.propagation import Propagation\n"
+    "home = Path(sys.argv[2])\n"
+    "line = redis.Redis(unix_socket_path=sys.argv[1], socket_timeout=0.5)\n"
+    "Propagation(Generations(home / 'generations'), line, home).ensure_listening(); threading.Event().wait(60)"
+)
+"""A program that listens for the host whose `run` folder is its second argument, for a minute."""
+
+
+def test_who_leaves_is_waited_for_by_nobody(host, valkey, socket_path, tmp_path):
+    here = host("a")
+    other = subprocess.Popen([sys.executable, "-c", LISTEN, socket_path, tmp_path / "b" / "run"], cwd=ROOT)
+    leaving = host("b", listens=False)
+    try:
+        until(lambda: leaving.host in here._heard, "the other host is heard")
+        settle(here)
+        assert not leaving.leave(), "it still listens"
+    finally:
+        other.kill()
+        other.wait()
+
+    gone = time.monotonic()
+    assert leaving.leave()
+
+    until(lambda: leaving.host not in here._heard, "the goodbye is heard")
+    trusted = []
+    until(lambda: trusted.append(here.generations.is_trusted) or time.monotonic() > gone + DEAF_AFTER_S + 0.5, "time")
+    assert all(trusted)
+    assert here.changed(uuid4()) == []
+
+
 def test_one_process_listens_for_its_host_and_another_takes_over_when_it_is_killed(host, valkey, socket_path, tmp_path):
-    code = (
-        "import sys, threading, redis; from pathlib import Path\n"
-        "from mcpweb.instances.generations import Generations; from mcpweb.instances.propagation import Propagation\n"
-        "home = Path(sys.argv[2])\n"
-        "line = redis.Redis(unix_socket_path=sys.argv[1], socket_timeout=0.5)\n"
-        "Propagation(Generations(home / 'generations'), line, home).ensure_listening(); threading.Event().wait(60)"
-    )
-    first = subprocess.Popen([sys.executable, "-c", code, socket_path, tmp_path / "a" / "run"], cwd=ROOT)
+    first = subprocess.Popen([sys.executable, "-c", LISTEN, socket_path, tmp_path / "a" / "run"], cwd=ROOT)
     try:
         until(lambda: dict(valkey.pubsub_numsub(CHANNEL))[CHANNEL.encode()] == 1, "the first listens")
         second, there = host("a"), host("b")
