@@ -36,6 +36,7 @@ def test_everything_from_the_set_up_link_to_the_first_call(live: Live, open_page
     instance = _connect(page)
     _choose_client(page)
     _see_first_call(page, instance)
+    _look_at_the_log(page)
     _sign_out(page)
 
 
@@ -82,6 +83,28 @@ def _see_first_call(page: Page, instance: Connected) -> None:
     page.get_by_role("link", name="Check again").click()
     expect(page.get_by_role("heading", name="Last calls")).to_be_visible()
     expect(page.get_by_role("row", name="get_me")).to_contain_text("OK")
+
+
+def _look_at_the_log(page: Page) -> None:
+    """Search, open a call, export it, and look at the numbers: all of it is links and forms."""
+    page.get_by_role("link", name="All calls").click()
+    row = page.locator("details.call")
+
+    def filtered() -> bool:
+        page.get_by_label("Outcome").select_option("ok")
+        page.get_by_role("button", name="Filter").click()
+        return row.count() == 1
+
+    until(filtered, "the call is in the index")
+    row.locator("summary").click()
+    expect(row.get_by_text("Request id")).to_be_visible()
+    with page.expect_download() as exported:
+        page.get_by_role("link", name="CSV").click()
+    assert "get_me" in exported.value.path().read_text()
+    page.get_by_role("link", name="Usage").click()
+    expect(page.get_by_role("img", name="Calls by hour")).to_be_visible()
+    page.get_by_text("As a table").click()
+    expect(page.get_by_role("region", name="Calls by hour").get_by_role("row")).to_have_count(2)
 
 
 def _sign_out(page: Page) -> None:
