@@ -12,7 +12,8 @@ import redis
 
 from mcpweb import clock
 from mcpweb.crypto import Keyring, hash_secret, mint_token, new_encryption_key
-from mcpweb.instances.access import Access, AccessCache, TokenAccess, _Entry
+from mcpweb.instances.access import Access, TokenAccess
+from mcpweb.instances.access_cache import AccessCache, _Entry
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.propagation import Propagation
 

@@ -30,7 +30,7 @@ from mcpweb.gateway.endpoint import Endpoint
 from mcpweb.gateway.limits import Limits
 from mcpweb.instances import life_routes, log_routes
 from mcpweb.instances import routes as instance_routes
-from mcpweb.instances.access import AccessCache
+from mcpweb.instances.access_cache import AccessCache
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import House
 from mcpweb.instances.propagation import Propagation

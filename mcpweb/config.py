@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mcpweb import setting_kinds as kinds
 from mcpweb.errors import AppError
 
 
@@ -26,88 +27,6 @@ def _setting(name: str, default: str | None, doc: str, parse: Callable[[str], An
     )
 
 
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else -1
-        if not low <= number <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return number
-
-    return parse
-
-
-_limit = _number(0, 1_000_000_000)
-
-
-def _choice(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _switch(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ValueError("must be 0 or 1")
-    return text == "1"
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in re.split(r"[,\s]+", text) if word)
-
-
-def _origin(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname if parts.port != 0 else None  # asking for the port checks it
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("must be an http or https address without user and query")
-    return text.rstrip("/")
-
-
-def _optional_origin(text: str) -> str:
-    return _origin(text) if text else ""
-
-
-def _bind(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError("must be host:port")
-    return host.strip("[]"), int(port)
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(word)) for word in _words(text))
-    except ValueError:
-        raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
-
-
-def _database_url(text: str) -> str:
-    # Hosts hand out postgres:// and postgresql://; SQLAlchemy wants the driver named.
-    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
-    if url and not url.startswith(("sqlite://", "postgresql+psycopg://")):
-        raise ValueError("must begin with postgresql:// or sqlite://")
-    return url
-
-
-def _postgres_url(text: str) -> str:
-    url = _database_url(text)
-    if url.startswith("sqlite://"):
-        raise ValueError("must begin with postgresql://")
-    return url
-
-
-def _redis_url(text: str) -> str:
-    if text and not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must begin with redis://, rediss:// or unix://")
-    return text
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the operator decided. Spans and sizes say their unit in the name."""
@@ -116,35 +35,39 @@ class Settings:
         "MCPWEB_HOME", "instance", "Folder of the database, keys, mail, logs and sockets.", Path
     )
     bind: tuple[str, int] = _setting(
-        "MCPWEB_BIND", "127.0.0.1:8080", "Address and port the web server listens on.", _bind
+        "MCPWEB_BIND", "127.0.0.1:8080", "Address and port the web server listens on.", kinds.bind
     )
     public_url: str = _setting(
         "MCPWEB_PUBLIC_URL",
         "",
         "The address people use; every link is built from it. Default: the bind address.",
-        _optional_origin,
+        kinds.optional_origin,
     )
     database_url: str = _setting(
         "MCPWEB_DATABASE_URL",
         "",
         "SQLAlchemy address of the database. Default: SQLite in the home folder.",
-        _database_url,
+        kinds.database_url,
         secret=True,
     )
     log_database_url: str = _setting(
         "MCPWEB_LOG_DATABASE_URL",
         "",
         "A PostgreSQL of its own for the log index. Default: the database's, or SQLite in the home folder.",
-        _postgres_url,
+        kinds.postgres_url,
         secret=True,
     )
     redis_url: str = _setting(
-        "MCPWEB_REDIS_URL", "", "Redis or Valkey. Default: one is started in the home folder.", _redis_url, secret=True
+        "MCPWEB_REDIS_URL",
+        "",
+        "Redis or Valkey. Default: one is started in the home folder.",
+        kinds.redis_url,
+        secret=True,
     )
     mail_server: str = _setting("MCPWEB_MAIL_SERVER", "", "SMTP host. Default: the local mailbox, on loopback only.")
-    mail_port: int = _setting("MCPWEB_MAIL_PORT", "587", "SMTP port.", _number(1, 65535))
+    mail_port: int = _setting("MCPWEB_MAIL_PORT", "587", "SMTP port.", kinds.number(1, 65535))
     mail_security: str = _setting(
-        "MCPWEB_MAIL_SECURITY", "starttls", "`starttls`, `tls` or `none`.", _choice("starttls", "tls", "none")
+        "MCPWEB_MAIL_SECURITY", "starttls", "`starttls`, `tls` or `none`.", kinds.choice("starttls", "tls", "none")
     )
     mail_username: str = _setting("MCPWEB_MAIL_USERNAME", "", "SMTP user, if the server wants one.")
     mail_password: str = _setting("MCPWEB_MAIL_PASSWORD", "", "SMTP password.", secret=True)
@@ -153,79 +76,84 @@ class Settings:
         "MCPWEB_SIGN_UP",
         "open",
         "Who may become a user: `open`, `domains` or `invite`.",
-        _choice("open", "domains", "invite"),
+        kinds.choice("open", "domains", "invite"),
     )
     sign_up_domains: tuple[str, ...] = _setting(
-        "MCPWEB_SIGN_UP_DOMAINS", "", "Mail domains for `MCPWEB_SIGN_UP=domains`, separated by commas.", _words
+        "MCPWEB_SIGN_UP_DOMAINS", "", "Mail domains for `MCPWEB_SIGN_UP=domains`, separated by commas.", kinds.words
     )
     instance_days_max: int = _setting(
-        "MCPWEB_INSTANCE_DAYS_MAX", "365", "Longest life of an instance, in days.", _number(1, 3650)
+        "MCPWEB_INSTANCE_DAYS_MAX", "365", "Longest life of an instance, in days.", kinds.number(1, 3650)
     )
     instances_per_user: int = _setting(
-        "MCPWEB_INSTANCES_PER_USER", "100", "Most instances one user may have.", _number(1, 100_000)
+        "MCPWEB_INSTANCES_PER_USER", "100", "Most instances one user may have.", kinds.number(1, 100_000)
     )
     calls_per_minute: int = _setting(
-        "MCPWEB_CALLS_PER_MINUTE", "600", "Most calls of one instance in a minute; `0`: no limit.", _limit
+        "MCPWEB_CALLS_PER_MINUTE", "600", "Most calls of one instance in a minute; `0`: no limit.", kinds.limit
     )
     calls_per_day: int = _setting(
-        "MCPWEB_CALLS_PER_DAY", "50000", "Most calls of one instance in a day (UTC); `0`: no limit.", _limit
+        "MCPWEB_CALLS_PER_DAY", "50000", "Most calls of one instance in a day (UTC); `0`: no limit.", kinds.limit
     )
     calls_at_once: int = _setting(
         "MCPWEB_CALLS_AT_ONCE",
         "32",
         "Most calls of one user that run at once, in each web process; `0`: no limit.",
-        _limit,
+        kinds.limit,
     )
     identical_calls: int = _setting(
         "MCPWEB_IDENTICAL_CALLS",
         "30",
         "The same call of one instance so often in a row within a minute is taken for a loop; `0`: never.",
-        _limit,
+        kinds.limit,
     )
     session_idle_hours: int = _setting(
-        "MCPWEB_SESSION_IDLE_HOURS", "12", "A session unused for this long ends.", _number(1, 720)
+        "MCPWEB_SESSION_IDLE_HOURS", "12", "A session unused for this long ends.", kinds.number(1, 720)
     )
     session_days_max: int = _setting(
-        "MCPWEB_SESSION_DAYS_MAX", "14", "A session ends after this many days in any case.", _number(1, 365)
+        "MCPWEB_SESSION_DAYS_MAX", "14", "A session ends after this many days in any case.", kinds.number(1, 365)
     )
     trusted_proxies: tuple[str, ...] = _setting(
         "MCPWEB_TRUSTED_PROXIES",
         "",
         "Networks whose `X-Forwarded-For` is believed, for example `127.0.0.1/32`.",
-        _networks,
+        kinds.networks,
     )
     allowed_origins: tuple[str, ...] = _setting(
-        "MCPWEB_ALLOWED_ORIGINS", "", "Further web origins that may call the endpoints from a browser.", _words
+        "MCPWEB_ALLOWED_ORIGINS", "", "Further web origins that may call the endpoints from a browser.", kinds.words
     )
     plugins: tuple[str, ...] = _setting(
-        "MCPWEB_PLUGINS", "", "Further plugin folders, next to the shipped ones, separated by commas.", _words
+        "MCPWEB_PLUGINS", "", "Further plugin folders, next to the shipped ones, separated by commas.", kinds.words
     )
     service_ports: bool = _setting(
-        "MCPWEB_SERVICE_PORTS", "0", "`1`: also listen on every service's own port.", _switch
+        "MCPWEB_SERVICE_PORTS", "0", "`1`: also listen on every service's own port.", kinds.switch
     )
     ports_file: str = _setting(
         "MCPWEB_PORTS_FILE", "", "The table of the services' ports. Default: the shipped `deploy/ports.toml`."
     )
-    web_workers: int = _setting("MCPWEB_WEB_WORKERS", "1", "Web processes.", _number(1, 256))
-    web_threads: int = _setting("MCPWEB_WEB_THREADS", "256", "Threads a web process.", _number(2, 2000))
+    web_workers: int = _setting("MCPWEB_WEB_WORKERS", "1", "Web processes.", kinds.number(1, 256))
+    web_threads: int = _setting("MCPWEB_WEB_THREADS", "256", "Threads a web process.", kinds.number(2, 2000))
     log_days: int = _setting(
-        "MCPWEB_LOG_DAYS", "30", "Days that the logs of pages, calls, jobs and instances are kept.", _number(1, 3650)
+        "MCPWEB_LOG_DAYS",
+        "30",
+        "Days that the logs of pages, calls, jobs and instances are kept.",
+        kinds.number(1, 3650),
     )
     log_days_security: int = _setting(
-        "MCPWEB_LOG_DAYS_SECURITY", "180", "Days that the security log is kept.", _number(1, 3650)
+        "MCPWEB_LOG_DAYS_SECURITY", "180", "Days that the security log is kept.", kinds.number(1, 3650)
     )
-    log_days_audit: int = _setting("MCPWEB_LOG_DAYS_AUDIT", "730", "Days that the audit log is kept.", _number(1, 3650))
+    log_days_audit: int = _setting(
+        "MCPWEB_LOG_DAYS_AUDIT", "730", "Days that the audit log is kept.", kinds.number(1, 3650)
+    )
     log_disk_mb: int = _setting(
         "MCPWEB_LOG_DISK_MB",
         "10000",
         "Megabytes that a host's logs may take; beyond it the oldest days go first.",
-        _number(1, 100_000_000),
+        kinds.number(1, 100_000_000),
     )
     log_user_mb_per_day: int = _setting(
         "MCPWEB_LOG_USER_MB_PER_DAY",
         "200",
         "Megabytes a day that the instances of one user may write to their own logs, in each web process.",
-        _number(1, 1_000_000),
+        kinds.number(1, 1_000_000),
     )
     secret_key: str = _setting(
         "MCPWEB_SECRET_KEY",
@@ -306,7 +234,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     for name, text in environ.items():
         if found := _BASE_URL.fullmatch(name):
             try:
-                base_urls[found[1].lower()] = _origin(text)
+                base_urls[found[1].lower()] = kinds.origin(text)
             except ValueError as error:
                 problems.append(f"{name} {error}")
     if not problems:

@@ -15,7 +15,7 @@ MODULES = sorted(path for path in (ROOT / "mcpweb").rglob("*.py") if "_shipped" 
 PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("*.py") if not path.name.startswith(("test_", "conftest")))
 
 LAYERS = [
-    {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "core_dumps"},
+    {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
     {"config", "reachable"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating"},
     {"logs", "supervisor"},

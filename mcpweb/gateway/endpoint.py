@@ -22,7 +22,8 @@ from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.slots import Slots
 from mcpweb.gateway.state import Seal
 from mcpweb.gateway.streaming import EventStream
-from mcpweb.instances.access import AccessCache, Unauthorized
+from mcpweb.instances.access import Unauthorized
+from mcpweb.instances.access_cache import AccessCache
 from mcpweb.jsonrpc import INTERNAL_ERROR, RpcError
 from mcpweb.logs import context
 

@@ -18,7 +18,8 @@ from mcpweb.gateway.record import CallRecord
 from mcpweb.gateway.revisions import CLIENT_INFO, MODERN
 from mcpweb.gateway.slots import Slots
 from mcpweb.gateway.state import Seal
-from mcpweb.instances.access import Access, AccessCache, TokenAccess
+from mcpweb.instances.access import Access, TokenAccess
+from mcpweb.instances.access_cache import AccessCache
 from mcpweb.jsonrpc import INVALID_PARAMS, Request, RpcError
 
 log = logging.getLogger(__name__)

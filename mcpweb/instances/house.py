@@ -9,7 +9,7 @@ from flask import current_app
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.catalog.registry import Registry
 from mcpweb.crypto import Keyring
-from mcpweb.instances.access import AccessCache
+from mcpweb.instances.access_cache import AccessCache
 from mcpweb.instances.propagation import Propagation
 
 

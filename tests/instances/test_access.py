@@ -11,8 +11,9 @@ import pytest
 from mcpweb import clock, queue
 from mcpweb.crypto import mint_token
 from mcpweb.database import db, transaction
-from mcpweb.instances import access as access_module
-from mcpweb.instances.access import AccessCache, Unauthorized
+from mcpweb.instances import access_cache as access_module
+from mcpweb.instances.access import Unauthorized
+from mcpweb.instances.access_cache import AccessCache
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
