@@ -102,8 +102,18 @@ def ports_file(settings: Settings) -> Path:
     return Path(settings.ports_file) if settings.ports_file else folder("deploy") / "ports.toml"
 
 
+def call_places(settings: Settings) -> tuple[int, int]:
+    """How many calls may run at once in a web process, and of one user among them; 0: as many as of all.
+
+    Calls wait for their service: some threads are always left for the pages, and half of the rest for other users.
+    """
+    places = max(1, settings.web_threads - 16)
+    return places, settings.calls_at_once and min(settings.calls_at_once, max(1, places // 2))
+
+
 def _endpoint(app: Flask, settings: Settings, redis: Redis) -> Endpoint:
     house: House = app.extensions["mcpweb_house"]
+    places, of_one_user = call_places(settings)
     return Endpoint(
         access=house.access,
         client=house.client,
@@ -111,9 +121,8 @@ def _endpoint(app: Flask, settings: Settings, redis: Redis) -> Endpoint:
         server_info={"name": "mcpweb", "version": __version__},
         page_url=lambda instance_id: f"{settings.url}/instances/{instance_id}",
         state_key=derive(settings.secret_key, "tool state").encode(),
-        # Calls wait for their service; some threads are always left for the pages.
-        max_concurrent=max(1, settings.web_threads - 16),
-        max_concurrent_per_user=settings.calls_at_once,
+        max_concurrent=places,
+        max_concurrent_per_user=of_one_user,
         limits=Limits(
             per_minute=settings.calls_per_minute,
             per_day=settings.calls_per_day,

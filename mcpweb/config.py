@@ -96,7 +96,8 @@ class Settings:
     calls_at_once: int = _setting(
         "MCPWEB_CALLS_AT_ONCE",
         "32",
-        "Most calls of one user that run at once, in each web process; `0`: no limit.",
+        "Most calls of one user that run at once, in each web process, and never more than half of its places; "
+        "`0`: no limit.",
         kinds.limit,
     )
     identical_calls: int = _setting(

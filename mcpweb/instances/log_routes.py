@@ -16,7 +16,7 @@ from mcpweb.instances.house import house
 from mcpweb.instances.log_filter import LogFilter
 from mcpweb.instances.models import Instance
 from mcpweb.logs import events, export
-from mcpweb.web.current import log_index
+from mcpweb.web.current import log_index, settings
 
 bp = Blueprint("calls", __name__, url_prefix="/instances/<uuid:instance_id>")
 
@@ -56,7 +56,8 @@ def usage(instance_id: UUID) -> ResponseReturnValue:
     """How much it is called, how fast it answers, and how often it fails."""
     instance = queries.get_owned(instance_id, current_user)
     span = request.args.get("range", "")
-    return _page("instances/usage.html", instance, **log_pages.usage(instance, span, clock.utcnow()))
+    limits = {"a minute": settings().calls_per_minute, "a day": settings().calls_per_day}
+    return _page("instances/usage.html", instance, limits=limits, **log_pages.usage(instance, span, clock.utcnow()))
 
 
 @bp.post("/arguments")

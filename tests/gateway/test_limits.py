@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import pytest
 
-from mcpweb import clock, jsonrpc
+from mcpweb import clock, config, jsonrpc
+from mcpweb.application import call_places
 from mcpweb.gateway.limits import Limits
 from mcpweb.plugin_api import Api, Progress, resource, tool
 from tests.gateway.door import TOKEN, Door
@@ -325,3 +326,13 @@ def test_a_user_may_have_all_places_where_no_limit_is_set():
     hanging.end()
 
     assert (refused.status, refused.error["code"]) == (503, jsonrpc.BUSY)
+
+
+@pytest.mark.parametrize(
+    "threads, at_once, expected",
+    [(256, 32, (240, 32)), (40, 32, (24, 12)), (256, 10_000, (240, 120)), (17, 5, (1, 1)), (256, 0, (240, 0))],
+)
+def test_no_setting_lets_one_user_take_all_places_of_a_process(threads, at_once, expected):
+    settings = config.load({"MCPWEB_WEB_THREADS": str(threads), "MCPWEB_CALLS_AT_ONCE": str(at_once)})
+
+    assert call_places(settings) == expected

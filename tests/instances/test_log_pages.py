@@ -169,6 +169,7 @@ def test_usage_adds_up_and_the_list_says_it_too(alice, called):
     assert "<dd>4</dd>" in page.text, "calls"
     assert '<dd>2 <span class="muted">50.0 %</span></dd>' in page.text, "failed"
     assert page.text.index("get_me") < page.text.index("list_issues"), "the most used tool first"
+    assert "600 calls a minute and 50,000 calls a day" in page.text
     assert 'role="img"' in page.text and "<caption" in page.text
     assert stored(called.id).usage_count == 4
     token = stored(called.id).tokens[0]
