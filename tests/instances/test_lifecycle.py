@@ -386,16 +386,15 @@ def test_picking_nothing_or_something_unknown_is_refused(picked, app, alice, mak
 def test_a_tool_switched_off_while_a_call_waits_for_a_slot_is_not_run(app, make_instance, monkeypatch, github):
     instance, token = make_instance()
     endpoint = app.extensions["mcpweb_house"].access
-    get, seen = endpoint.get, []
+    get_again = endpoint.get_again
 
     def switch_off_in_between(*arguments: object) -> object:
-        seen.append(1)
-        if len(seen) == 2:  # just before the credential is used
-            with app.app_context():
-                lifecycle.choose_tools(db.session.get(Instance, instance.id), ["list_issues"], ACTOR)
-        return get(*arguments)
+        """Just before the credential is used."""
+        with app.app_context():
+            lifecycle.choose_tools(db.session.get(Instance, instance.id), ["list_issues"], ACTOR)
+        return get_again(*arguments)
 
-    monkeypatch.setattr(endpoint, "get", switch_off_in_between)
+    monkeypatch.setattr(endpoint, "get_again", switch_off_in_between)
     before = len(github.seen)
 
     assert "not switched on" in refusal(app, instance.id, token)
