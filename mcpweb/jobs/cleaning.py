@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import redis
-from sqlalchemy import Delete, delete, or_, select
+from sqlalchemy import Delete, delete, func, or_, select
 
 from mcpweb import queue
 from mcpweb.accounts.models import UserSession, UserToken
@@ -64,15 +65,33 @@ def _rubbish(moment: datetime) -> Mapping[str, Delete]:
     }
 
 
+def due() -> dict[str, int]:
+    """How many of everything would be thrown away now; nothing is."""
+    counted = {}
+    for what, statement in _rubbish(now()).items():
+        which = select(func.count()).select_from(statement.table)
+        if statement.whereclause is not None:
+            which = which.where(statement.whereclause)
+        counted[what] = db.session.scalar(which) or 0
+    return counted
+
+
 @job("erase_logs")
 def erase_logs() -> int:
     """Every hour on every host: erase the logs there of instances that are gone and have written nothing since."""
+    folders = erasable()
+    for folder in folders:
+        shutil.rmtree(folder)
+    return len(folders)
+
+
+def erasable() -> list[Path]:
+    """The folders on this host of instances that are gone and have written nothing since."""
     alive = set(db.session.scalars(select(Instance.id)))
     before = (now() - _KEEP_LOGS).timestamp()
-    removed = 0
-    for folder in events.files().root.glob("users/user_*/mcp_*"):
-        newest = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
-        if UUID(folder.name.removeprefix("mcp_")) not in alive and newest < before:
-            shutil.rmtree(folder)
-            removed += 1
-    return removed
+    return [
+        folder
+        for folder in events.files().root.glob("users/user_*/mcp_*")
+        if UUID(folder.name.removeprefix("mcp_")) not in alive
+        and max((path.stat().st_mtime for path in folder.iterdir()), default=0.0) < before
+    ]

@@ -3,52 +3,83 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import redis
 from sqlalchemy import ColumnElement, delete, func, select, update
 
-from mcpweb import queue
+from mcpweb import clock, queue
 from mcpweb.database import db, now, take_turns, transaction
 from mcpweb.errors import InvalidInput, Unavailable
 from mcpweb.instances.house import house
 from mcpweb.jobs.models import JobRun
-from mcpweb.jobs.schedule import PLANS
+from mcpweb.jobs.schedule import ON_DEMAND, PLANS
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Told:
+    """The run that goes on here, and when it last said how far it is."""
+
+    run: int
+    at_s: float = -math.inf
+
 
 KEPT = 200
 """How many runs of each job are kept."""
 _GRACE = timedelta(minutes=1)
 """A job is stopped at its time-out, and then needs a moment to say so."""
 _OPEN = ("waiting", "running")
+_TELL_S = 1.0
+
+_current: ContextVar[_Told | None] = ContextVar("run", default=None)
 
 
 def perform(job: str, work: Callable[[], Any], *, trigger: str = "event", run_id: int | None = None) -> None:
     """Do the work of a job and keep what became of it: an int says how many things, a dict is the whole report."""
     run = _start(job, trigger, run_id)
+    told = _current.set(_Told(run))
     try:
         result = work()
     except Exception as error:
         db.session.rollback()
         _finish(run, "failed", None, {"error": type(error).__name__})
         raise
+    finally:
+        _current.reset(told)
     report = result if isinstance(result, dict) else {}
     _finish(run, "done", result if isinstance(result, int) else report.get("items"), report)
 
 
+def tell(items: int, report: dict[str, Any]) -> None:
+    """Say how far the present run is, for those who watch it; once a second at most reaches the database.
+
+    Call it outside of a transaction. Without a run nobody is told.
+    """
+    told = _current.get()
+    if told is None or clock.monotonic() - told.at_s < _TELL_S:
+        return
+    told.at_s = clock.monotonic()
+    with transaction():
+        db.session.execute(update(JobRun).where(JobRun.id == told.run).values(items=items, report=report))
+
+
 def start_now(job: str, by_whom: str) -> bool:
-    """Have a job of the schedule run as soon as a worker is free; False when a run waits or goes on already.
+    """Have a job run as soon as a worker is free; False when a run of it waits or goes on already.
 
     A job that belongs to a host runs on this one.
 
     Raises:
-        InvalidInput: no job of the schedule has this name.
+        InvalidInput: no job has this name.
         Unavailable: the queue can not be reached.
     """
-    plan = PLANS.get(job)
+    plan = PLANS.get(job) or ON_DEMAND.get(job)
     if plan is None:
         raise InvalidInput("There is no such job.")
     host = house().propagation.host if plan.per_host else ""
@@ -123,7 +154,8 @@ def _lose(which: ColumnElement[bool]) -> None:
     """Mark the runs whose worker ended without a word: they have outlived the time-out of their job."""
     open_runs = select(JobRun.id, JobRun.job, JobRun.started_at).where(which, JobRun.state.in_(_OPEN))
     for run in db.session.execute(open_runs).all():
-        longest_s = PLANS[run.job].timeout_s if run.job in PLANS else queue.TIMEOUT_S
+        plan = PLANS.get(run.job) or ON_DEMAND.get(run.job)
+        longest_s = plan.timeout_s if plan else queue.TIMEOUT_S
         if run.started_at < now() - timedelta(seconds=longest_s) - _GRACE:
             db.session.execute(update(JobRun).where(JobRun.id == run.id).values(state="lost"))
             log.warning("a job was lost", extra={"lost_job": run.job, "run": run.id})

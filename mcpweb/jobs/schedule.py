@@ -88,6 +88,30 @@ _PLANS = (
 
 PLANS: Mapping[str, Plan] = {plan.job: plan for plan in _PLANS}
 
+_ON_DEMAND = (
+    Plan("preview_clean_up", "Says what cleaning up would throw away, and throws nothing away.", When()),
+    Plan("preview_erase_logs", "Says which logs would be erased, and erases none.", When(), per_host=True),
+    Plan(
+        "preview_log_maintenance",
+        "Says which days of the log would be closed and deleted, and touches none.",
+        When(),
+        per_host=True,
+        timeout_s=3600,
+    ),
+    Plan("verify_logs", "Compares the closed days of the log with their list.", When(), per_host=True, timeout_s=3600),
+    Plan("rebuild_index", "Builds the log index anew from the files.", When(), per_host=True, timeout_s=3600),
+)
+
+ON_DEMAND: Mapping[str, Plan] = {plan.job: plan for plan in _ON_DEMAND}
+"""What never runs by itself, but may be asked for."""
+
+PREVIEWS: Mapping[str, str] = {
+    "clean_up": "preview_clean_up",
+    "erase_logs": "preview_erase_logs",
+    "maintain_logs": "preview_log_maintenance",
+}
+"""The jobs that delete, each with the one that only says what it would delete."""
+
 SPAN_OF_A_DAY_S = 24 * 3600
 
 

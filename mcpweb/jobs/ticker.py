@@ -111,7 +111,9 @@ class Ticker:
     def _see_to_day(self, entry: Entry, slot: int) -> bool:
         """A daily slot is remembered outside of Redis too, which may forget; for a host's own job, on the host."""
         per_host = PLANS[entry.job].per_host
-        if (last := self._days.last(entry.job, slot) if per_host else entry.last_slot) is not None and last >= slot:
+        # Of a host's own job, the row only says what counted as done when somebody changed its schedule.
+        here = self._days.last(entry.job, slot) if per_host else 0
+        if max(here, entry.last_slot or 0) >= slot:
             return False
         won = self._seen.get(entry.job) != slot and self._enqueue(entry, slot)
         if per_host:
