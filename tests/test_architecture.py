@@ -41,6 +41,7 @@ EDGE = {
     "routes.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
     "log_routes.py", "log_commands.py", "people_routes.py", "maintenance_routes.py",
+    "maintenance_forms.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},

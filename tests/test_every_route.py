@@ -76,6 +76,13 @@ POLICIES = {
     "admin_logs.index": ADMINS,
     "admin_people.index": ADMINS,
     "admin_maintenance.index": ADMINS,
+    "admin_maintenance.logs": ADMINS,
+    "admin_maintenance.show": ADMINS,
+    "admin_maintenance.run": ADMINS,
+    "admin_maintenance.schedule_form": ADMINS,
+    "admin_maintenance.schedule": ADMINS,
+    "admin_maintenance.reset": ADMINS,
+    "admin_maintenance.drop_cache": ADMINS,
     "monitoring.alive": EVERYBODY,
     "monitoring.ready": EVERYBODY,
 }
@@ -111,7 +118,7 @@ def world(
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     people = {"alice": alice, "bob": bob, "carol": carol, "nobody": browser}
     link = links.direct_link("dave@example.com", Role.USER, links.Links.of(current_settings()))
-    shared = {"filename": "css/base.css", "name": "github", "kind": "csv", "token": link}
+    shared = {"filename": "css/base.css", "name": "github", "kind": "csv", "token": link, "job": "recount"}
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
     made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
     instances = {who: str(instance.id) for who, instance in made.items()}
