@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import redis
-from rq import Queue
+from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError
 from rq.job import Job
 
@@ -139,6 +139,28 @@ def forget_failed(host: str = "") -> int:
     failed = open_queue(_queue.connection, host).failed_job_registry
     failed.cleanup()
     return len(failed)
+
+
+def depth(hosts: Iterable[str]) -> int:
+    """How many jobs wait in the queue of the installation and in those of these hosts.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    if _queue is None:
+        raise redis.ConnectionError("no queue was started")
+    return sum(len(open_queue(_queue.connection, host)) for host in ("", *hosts))
+
+
+def workers() -> int:
+    """How many workers are alive on all hosts.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    if _queue is None:
+        raise redis.ConnectionError("no queue was started")
+    return len(Worker.all(connection=_queue.connection, serializer="json"))
 
 
 def _put(queue: Queue, name: str, args: tuple[int | str, ...], **options: Any) -> None:

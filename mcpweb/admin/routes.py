@@ -5,10 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from mcpweb import clock
+from mcpweb.admin import dashboard_pages
+from mcpweb.web.current import log_index, settings
+
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 
 @bp.get("")
 def dashboard() -> ResponseReturnValue:
     """The start page of an administrator."""
-    return render_template("admin/dashboard.html", nav="admin", section="dashboard")
+    shown = dashboard_pages.dashboard(settings(), log_index(), clock.utcnow())
+    return render_template("admin/dashboard.html", nav="admin", section="dashboard", **shown)

@@ -39,6 +39,8 @@ class Report:
     deleted: list[str] = field(default_factory=list)
     freed_bytes: int = 0
     """By compressing and deleting."""
+    used_bytes: int = 0
+    """What all log files take afterwards."""
     manifest_lines: int = 0
     manifest_head: str = ""
     """The digest of the list's last line: kept elsewhere, it shows whether the end of the list was cut off."""
@@ -94,6 +96,7 @@ class _Run:
         self._verify(found.days, wrong)
         self._delete(found.days)
         self.report.freed_bytes += before - sum(file.size for file in found.days) if not self.report.is_dry_run else 0
+        self.report.used_bytes = sum(file.size for file in found.days)
         self.report.manifest_lines, self.report.manifest_head = self.listed.lines, self.listed.head
         return self.report
 

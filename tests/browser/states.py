@@ -151,6 +151,16 @@ STATES = {
     "delete": State("owner", "{called}/delete"),
     "delete-error": State("owner", "{called}/delete", send("Delete instance", Name_of_the_instance="Wrong")),
     "account": State("owner", "/account"),
+    "dashboard": State("admin", "/admin"),
+    "maintenance": State("admin", "/admin/maintenance"),
+    "maintenance-logs": State("admin", "/admin/maintenance/logs"),
+    "job": State("admin", "/admin/maintenance/recount", send("Run now Recount")),
+    "job-on-demand": State("admin", "/admin/maintenance/rebuild_index"),
+    "schedule": State("admin", "/admin/maintenance/recount/schedule"),
+    "schedule-preview": State("admin", "/admin/maintenance/maintain_logs/schedule", send("Preview")),
+    "schedule-error": State(
+        "admin", "/admin/maintenance/recount/schedule", send("Save the schedule", Time_zone="Mars")
+    ),
     "mailbox": State("stranger", "/dev/mailbox"),
     "mail": State("stranger", "{mail}", open_folds),
     "help": State("stranger", "/help"),
