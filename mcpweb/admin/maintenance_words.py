@@ -114,8 +114,8 @@ def text(value: Any) -> str:
 
 
 def size(count: float) -> str:
-    """`512 bytes`, `3.4 MB`, `12.0 GB`."""
+    """`512 bytes`, `3.4 MB`, `12.0 GB`; below nothing, as when lines were written meanwhile, `0 bytes`."""
     for unit, limit in (("GB", 1e9), ("MB", 1e5)):
         if count >= limit:
             return f"{count / (1e9 if unit == 'GB' else 1e6):,.1f} {unit}"
-    return f"{count:,.0f} bytes"
+    return f"{max(count, 0):,.0f} bytes"

@@ -8,6 +8,7 @@ from typing import Any
 from mcpweb import clock
 from mcpweb.config import Settings
 from mcpweb.hosts import host_id
+from mcpweb.jobs import runs
 from mcpweb.logs import events, maintenance
 from mcpweb.logs.maintenance import Report
 from mcpweb.logs.opening import open_index
@@ -24,7 +25,12 @@ def maintain_logs() -> dict[str, Any]:
     Raises:
         Conflict: another run is at work on this host.
     """
-    return run(settings()).to_dict()
+    return told(run(settings()))
+
+
+def told(report: Report) -> dict[str, Any]:
+    """The report as the run of a job keeps it."""
+    return {"items": len(report.closed) + len(report.deleted), **report.to_dict()}
 
 
 def run(settings: Settings, *, dry_run: bool = False) -> Report:
@@ -34,7 +40,7 @@ def run(settings: Settings, *, dry_run: bool = False) -> Report:
         Conflict: another run is at work on this host.
         Unavailable: the index does not answer; the next run takes out what is left.
     """
-    report = maintenance.maintain(events.files(), clock.utcnow(), Policy.of(settings), dry_run=dry_run)
+    report = maintenance.maintain(events.files(), clock.utcnow(), Policy.of(settings), dry_run=dry_run, tell=_tell)
     if not dry_run:
         gone = {name.removeprefix("system/") for name in report.deleted if name.startswith("system/")}
         oldest = clock.utcnow().date() - timedelta(days=settings.log_days)
@@ -53,3 +59,8 @@ def run(settings: Settings, *, dry_run: bool = False) -> Report:
         if not report.is_sound:
             events.security("closed logs do not fit their list", level="error", problems=report.problems[:20])
     return report
+
+
+def _tell(report: Report, verified: int) -> None:
+    closed, deleted = len(report.closed), len(report.deleted)
+    runs.tell(closed + deleted, {"closed": closed, "files_verified": verified, "deleted": deleted})

@@ -37,8 +37,7 @@ def preview_log_maintenance() -> dict[str, Any]:
     Raises:
         Conflict: a real run is at work on this host.
     """
-    report = log_maintenance.run(settings(), dry_run=True).to_dict()
-    return {"items": report["closed_count"] + report["deleted_count"], **report}
+    return log_maintenance.told(log_maintenance.run(settings(), dry_run=True))
 
 
 @job("verify_logs")

@@ -12,6 +12,7 @@ from typing import Any
 
 import redis
 from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb import clock, queue
 from mcpweb.database import db, now, take_turns, transaction
@@ -60,14 +61,17 @@ def perform(job: str, work: Callable[[], Any], *, trigger: str = "event", run_id
 def tell(items: int, report: dict[str, Any]) -> None:
     """Say how far the present run is, for those who watch it; once a second at most reaches the database.
 
-    Call it outside of a transaction. Without a run nobody is told.
+    Call it outside of a transaction. Without a run nobody is told, and the work goes on when it can not be told.
     """
     told = _current.get()
     if told is None or clock.monotonic() - told.at_s < _TELL_S:
         return
     told.at_s = clock.monotonic()
-    with transaction():
-        db.session.execute(update(JobRun).where(JobRun.id == told.run).values(items=items, report=report))
+    try:
+        with transaction():
+            db.session.execute(update(JobRun).where(JobRun.id == told.run).values(items=items, report=report))
+    except SQLAlchemyError:
+        db.session.rollback()
 
 
 def start_now(job: str, by_whom: str) -> bool:

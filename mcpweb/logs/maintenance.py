@@ -57,14 +57,21 @@ class Report:
         return told
 
 
-def maintain(log_files: LogFiles, now: datetime, policy: Policy, *, dry_run: bool = False) -> Report:
+Tell = Callable[[Report, int], None]
+
+
+def maintain(
+    log_files: LogFiles, now: datetime, policy: Policy, *, dry_run: bool = False, tell: Tell = lambda report, done: None
+) -> Report:
     """Do the day's work on a log folder, or only say what there is to do. What is no log file is named and left alone.
+
+    `tell` is called after each file with the report so far, and how many files were verified.
 
     Raises:
         Conflict: another run is at work on this folder.
     """
     with _alone(log_files.root) as root:
-        return _Run(root, now, policy, Report(is_dry_run=dry_run)).work()
+        return _Run(root, now, policy, Report(is_dry_run=dry_run), tell).work()
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class _Run:
     now: datetime
     policy: Policy
     report: Report
+    tell: Tell
     listed: Manifest = field(init=False)
 
     def work(self) -> Report:
@@ -113,7 +121,11 @@ class _Run:
         self.report.closed.append(self._name(file.plain))
 
     def _verify(self, files: list[DayFile], wrong: tuple[str, ...]) -> None:
-        checked = integrity.Integrity(tuple(integrity.compare(self.root, self.listed, files)), wrong, ())
+        findings = []
+        for finding in integrity.compare(self.root, self.listed, files):
+            findings.append(finding)
+            self.tell(self.report, len(findings))
+        checked = integrity.Integrity(tuple(findings), wrong, ())
         self.report.verified, self.report.is_sound = checked.counts, checked.is_whole
         self.report.problems += [sentence for sentence in checked.sentences if sentence not in wrong]
 
@@ -149,6 +161,7 @@ class _Run:
         """One file that can not be worked on stops no other."""
         try:
             act(*args)
+            self.tell(self.report, sum(self.report.verified.values()))
         except Unreadable as error:
             self.report.problems.append(f"{name} {error}")
         except OSError as error:

@@ -114,7 +114,7 @@ def _audit(settings: Settings) -> Check:
 def _keys(settings: Settings) -> Check:
     ring = house().keyring
     since = db.session.scalar(select(func.min(KeyCheck.created_at)).where(KeyCheck.key_id == ring.newest))
-    value = f"{ring.newest} seals" + (f", since {day(since)}" if since else "")
+    value = f"{ring.newest} seals what is new" + (f", since {day(since)}" if since else "")
     if len(ring.keys) > 1:
         value += f"; {len(ring.keys) - 1} older only open"
     return Check("Encryption keys", "good", value)

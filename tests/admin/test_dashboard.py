@@ -75,7 +75,7 @@ def test_the_six_figures_say_what_there_is(carol, alice, app, make_instance, fol
     assert list(found) == [
         "Users", "Active instances", "Calls", "Failed calls", "95 of 100 within", "Jobs in the queue",
     ]  # fmt: skip
-    assert found["Users"] == "2 1 administers" and found["Active instances"] == "2 of 2"
+    assert found["Users"] == "2 1 administrator" and found["Active instances"] == "2 of 2"
     assert found["Calls"] == "3" and found["Failed calls"] == "1 33.3 %"
     assert found["95 of 100 within"].endswith(" ms")
     assert found["Jobs in the queue"].isdigit()

@@ -17,7 +17,7 @@ from mcpweb.accounts.models import UserToken
 from mcpweb.database import db, transaction
 from mcpweb.instances.house import house
 from mcpweb.instances.models import ServiceRow
-from mcpweb.jobs import rescheduling, ticker, timetable, worker
+from mcpweb.jobs import rescheduling, runs, ticker, timetable, worker
 from mcpweb.jobs.models import JobRun, Schedule
 from mcpweb.jobs.schedule import ON_DEMAND, PLANS, When, daily, every
 from mcpweb.jobs.ticker import Ticker
@@ -106,7 +106,7 @@ def test_the_table_has_every_job_with_its_schedule_and_what_became_of_it(carol, 
     assert "Every 30 seconds" in page.text and "Every 5 minutes" in page.text and "Every hour" in page.text
     assert "Daily at 03:10 UTC" in page.text
     assert page.text.count("Not yet") == len(PLANS) + len(ON_DEMAND) - 1
-    assert "Done" in page.text and f", {db.session.query(ServiceRow).count()} done" in page.text, "services"
+    assert "Done" in page.text and f", {db.session.query(ServiceRow).count()} items" in page.text, "services"
     assert "Look again" not in page.text
 
 
@@ -162,6 +162,23 @@ def test_a_run_shows_how_it_stands(state, said, carol, schedule):
 
     assert said in page.text and "12,345" in page.text
     assert ("Look again" in page.text) == (state == "running")
+
+
+def test_a_run_that_goes_on_says_how_far_it_is_and_its_end_replaces_that(carol, schedule):
+    seen = []
+
+    def take_long() -> dict[str, int]:
+        for day in (1, 2, 3):
+            runs.tell(day, {"down_to": f"day {day}"})
+            seen.append(carol.get(f"{AT}/rebuild_index").text)
+        return {"items": 9}
+
+    runs.perform("rebuild_index", take_long)
+
+    assert "1 item so far" in seen[0] and "<dt>Down to</dt><dd>day 1</dd>" in seen[0]
+    assert "1 item so far" in seen[2], "not every step is written, but one a second"
+    after = carol.get(f"{AT}/rebuild_index").text
+    assert "9 items" in after and "Down to" not in after
 
 
 def test_what_a_report_says_is_text_and_nothing_else(carol, schedule):
