@@ -73,21 +73,20 @@ class Live:
         self.use_link(asker, self.mailed(email)[0])
         return asker
 
+    def administrator(self, email: str) -> FormClient:
+        """Somebody who signed in with an administrator's link from the command line."""
+        command = [sys.executable, "-m", "mcpweb", "sign-in-link", email, "--admin"]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
+        environ |= {"MCPWEB_HOME": str(self.home), "MCPWEB_BIND": urlsplit(self.url).netloc}
+        said = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
+        visitor = self.visitor()
+        self.use_link(visitor, urlsplit(said.strip()).path)
+        return visitor
+
     def use_link(self, visitor: FormClient, path: str) -> None:
         """Sign in with a mailed link."""
         page = visitor.submit(visitor.get(path).form(path))
         assert "You are signed in" in page.text
-
-    def administrator(self, email: str) -> FormClient:
-        """Somebody who administers, by a link from the command line; the set-up link stays as it is."""
-        command = [sys.executable, "-m", "mcpweb", "sign-in-link", email, "--admin"]
-        environ = {**os.environ, "MCPWEB_HOME": str(self.home), "MCPWEB_PUBLIC_URL": self.url}
-        said = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
-        link = re.search(r"/sign-in/\S+", said)
-        assert link, said
-        visitor = self.visitor()
-        self.use_link(visitor, link[0])
-        return visitor
 
     def mails(self, email: str) -> list[str]:
         """The paths of an address's mails in the mailbox, newest first."""
