@@ -141,15 +141,23 @@ def forget_failed(host: str = "") -> int:
     return len(failed)
 
 
+def ping() -> None:
+    """Ask whether the queue is there.
+
+    Raises:
+        RedisError: it can not be reached.
+    """
+    _connection().ping()
+
+
 def depth(hosts: Iterable[str]) -> int:
     """How many jobs wait in the queue of the installation and in those of these hosts.
 
     Raises:
         RedisError: the queue can not be reached.
     """
-    if _queue is None:
-        raise redis.ConnectionError("no queue was started")
-    return sum(len(open_queue(_queue.connection, host)) for host in ("", *hosts))
+    connection = _connection()
+    return sum(len(open_queue(connection, host)) for host in ("", *hosts))
 
 
 def workers() -> int:
@@ -158,9 +166,13 @@ def workers() -> int:
     Raises:
         RedisError: the queue can not be reached.
     """
+    return len(Worker.all(connection=_connection(), serializer="json"))
+
+
+def _connection() -> redis.Redis:
     if _queue is None:
         raise redis.ConnectionError("no queue was started")
-    return len(Worker.all(connection=_queue.connection, serializer="json"))
+    return _queue.connection
 
 
 def _put(queue: Queue, name: str, args: tuple[int | str, ...], **options: Any) -> None:

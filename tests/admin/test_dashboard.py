@@ -176,7 +176,7 @@ def test_without_redis_the_page_is_there_and_says_what_to_do(carol, monkeypatch)
     def away(*_: object) -> None:
         raise RedisIsAway("away")
 
-    for name in ("depth", "workers", "connect"):
+    for name in ("depth", "workers", "ping"):
         monkeypatch.setattr(queue, name, away)
 
     assert "Redis Act Redis does not answer Start it" in part(carol, "Redis")

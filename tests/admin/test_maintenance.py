@@ -262,11 +262,13 @@ def test_the_log_files_are_verified_and_their_maintenance_is_said_beforehand(car
     work()
 
     page = carol.get(f"{AT}/logs")
-    assert re.search(r"It would close \d+ files?, delete 1 file and so free", page.text)
+    assert re.search(r"It would close \d+ files?, delete [1-9]\d* files? and so free", page.text)
     assert "app-2020-01-01.jsonl" in page.text and old.exists()
     carol.submit(page.form("/maintain_logs/run"))
     work()
-    assert re.search(r"It closed \d+ files?, deleted 1 file", carol.get(f"{AT}/logs").text) and not old.exists()
+    assert (
+        re.search(r"It closed \d+ files?, deleted [1-9]\d* files?", carol.get(f"{AT}/logs").text) and not old.exists()
+    )
 
     stranger = system / "app-2020-01-02.jsonl.gz"
     stranger.write_bytes(b"")
