@@ -163,7 +163,7 @@ class _Days:
 
     def remember(self, job: str, slot: int) -> None:
         """Keep the slot."""
-        draft = self._path.with_suffix(f".{os.getpid()}")
+        draft = self._path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text(json.dumps(self._read() | {job: slot}), encoding="ascii")
         draft.replace(self._path)
 
