@@ -90,7 +90,7 @@ def logs_page(now: datetime) -> dict[str, Any]:
     """What is known of the log files of this host: the newest check, maintenance and dry run here."""
     host = house().propagation.host
     jobs = ("verify_logs", "preview_log_maintenance", "maintain_logs")
-    found = {job: [run for run in runs.runs_of(job) if run.host == host] for job in jobs}
+    found = {job: [run for run in runs.runs_of(job, runs.KEPT) if run.host == host] for job in jobs}
     newest = {job: _newest(some, now) for job, some in found.items()}
     return {
         "host": host,

@@ -284,6 +284,26 @@ def test_the_log_files_are_verified_and_their_maintenance_is_said_beforehand(car
     assert "Every closed day is there and unchanged" in carol.get(f"{AT}/logs").text
 
 
+def test_what_another_host_found_in_its_files_is_not_said_of_this_one(carol, schedule):
+    for host, sound in ((house().propagation.host, True), ("another", False)):
+        with transaction():
+            report = {"is_sound": sound, "problems": [] if sound else ["app is missing"]}
+            run = JobRun(
+                job="verify_logs",
+                host=host,
+                state="done",
+                started_at=clock.utcnow(),
+                finished_at=clock.utcnow(),
+                report=report,
+            )
+            db.session.add(run)
+
+    page = carol.get(f"{AT}/logs")
+
+    assert "Every closed day is there" in page.text and "app is missing" not in page.text
+    assert "app is missing" in carol.get(f"{AT}/verify_logs").text, "its run is in the list of all"
+
+
 def test_the_index_is_built_anew_by_hand(carol, schedule, work):
     start(carol, "rebuild_index")
     work()
