@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "mcpweb:changes"
 _HOSTS = "mcpweb:hosts"
+_ALL = "all"
+"""Stands in a message for the ids of all instances."""
 
 BEAT_S = 0.4
 DEAF_AFTER_S = 2.0
@@ -80,10 +82,20 @@ class Propagation:
         Waits up to a second for the other hosts, and for one that does not confirm until it has surely stopped
         trusting what it remembers. Returns the hosts that did not confirm.
         """
+        if not instance_ids:
+            return []
         for instance_id in instance_ids:
             self.generations.bump(instance_id)
+        return self._tell(" ".join(map(str, instance_ids)))
+
+    def all_changed(self) -> Sequence[str]:
+        """As `changed`, for every instance there is."""
+        self.generations.bump_all()
+        return self._tell(_ALL)
+
+    def _tell(self, what: str) -> Sequence[str]:
         try:
-            return self._announce(" ".join(map(str, instance_ids)))
+            return self._announce(what)
         except redis.RedisError as error:
             log.warning("a change could not be announced", extra={"error": type(error).__name__})
             # Our heartbeats stop, and with them the others' trust in what they remember.
@@ -198,7 +210,10 @@ class Propagation:
         if kind == "change" and host != self.host:
             reply, *ids = rest
             for instance_id in ids:
-                self.generations.bump(UUID(instance_id))
+                if instance_id == _ALL:
+                    self.generations.bump_all()
+                else:
+                    self.generations.bump(UUID(instance_id))
             self._redis.rpush(reply, self.host)
             self._redis.expire(reply, 10)
 

@@ -123,6 +123,28 @@ def test_several_instances_are_told_at_once(host):
     assert all(there.generations.current(id) != number for id, number in zip(ids, before, strict=True))
 
 
+def test_that_everything_has_changed_is_known_everywhere(host):
+    here, there = host("a"), host("b")
+    settle(here, there)
+    ids = [uuid4() for _ in range(100)]
+    before = [[one.generations.current(id) for id in ids] for one in (here, there)]
+
+    assert here.all_changed() == []
+
+    after = [[one.generations.current(id) for id in ids] for one in (here, there)]
+    assert after == [[number + 1 for number in numbers] for numbers in before]
+
+
+def test_a_change_of_nothing_is_not_told(host):
+    here, there = host("a"), host("b")
+    settle(here, there)
+
+    assert here.changed() == []
+
+    settle(here, there)
+    assert here.changed(uuid4()) == []
+
+
 def test_a_host_alone_waits_for_nobody(host):
     here = host("a")
     settle(here)
