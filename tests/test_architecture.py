@@ -42,6 +42,7 @@ EDGE = {
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
     "log_routes.py", "log_commands.py", "people_routes.py", "maintenance_routes.py",
     "maintenance_forms.py",
+    "people_forms.py", "instance_routes.py", "service_routes.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},

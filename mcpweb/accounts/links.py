@@ -21,6 +21,8 @@ from mcpweb.errors import AppError
 LINK_LIFE = timedelta(minutes=10)
 SET_UP_LIFE = timedelta(hours=24)
 """The set-up link is read from the console by whoever started the program, not from a mail."""
+INVITE_LIFE = timedelta(hours=24)
+"""Whoever is invited did not ask, and reads the mail when they read their mails."""
 
 _CODE_TRIES = 5
 _CODE_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # nothing that is misread: no 0/O, 1/I/L, U
@@ -108,6 +110,25 @@ def direct_link(email: str, role: Role, links: Links) -> str:
     if minted is None:
         raise RuntimeError("a new link was already closed")
     return minted[0]
+
+
+def invite(email: str, moment: datetime) -> UserToken:
+    """Add a link that an administrator sends to the open transaction; the job `sign_in_mail` mails it.
+
+    Call it when it is the address's turn (`turn_of`).
+    """
+    supersede(email, moment)
+    token = UserToken(
+        purpose=Purpose.INVITE,
+        email=email,
+        address_key=email,
+        requested_agent="an administrator",
+        created_at=moment,
+        expires_at=moment + INVITE_LIFE,
+    )
+    db.session.add(token)
+    db.session.flush()
+    return token
 
 
 def look_up(text: str, links: Links) -> UserToken:

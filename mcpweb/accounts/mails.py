@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from mcpweb import mailer
 from mcpweb.accounts import links, sign_in
-from mcpweb.accounts.links import LINK_LIFE, Links
+from mcpweb.accounts.links import INVITE_LIFE, LINK_LIFE, Links
 from mcpweb.accounts.models import Purpose, UserToken
 from mcpweb.database import db, now, transaction
 from mcpweb.logs import events
@@ -39,20 +39,20 @@ def sign_in_mail(token_id: int) -> None:
     minted = links.mint(token_id, Links.of(settings()))
     if minted is None:
         return  # used, replaced or over: a dead link is never mailed
-    link, code = minted
-    mailer.send(
-        token.email,
-        "Sign in to mcpweb",
-        "sign_in",
-        link=f"{settings().url}/sign-in/{link}",
-        code=code,
-        minutes=LINK_LIFE.seconds // 60,
-        asked_from={"ip": token.requested_ip, "agent": agents.label(token.requested_agent)},
-        product_url=settings().url,
-    )
+    _send(token, *minted)
     with transaction():
         db.session.execute(update(UserToken).where(UserToken.id == token_id).values(mailed_at=now()))
     events.security("sign-in mail sent", email=token.email, ip=token.requested_ip, agent=token.requested_agent)
+
+
+def _send(token: UserToken, link: str, code: str) -> None:
+    told: dict[str, object] = {"link": f"{settings().url}/sign-in/{link}", "product_url": settings().url}
+    if token.purpose == Purpose.INVITE:
+        mailer.send(token.email, "Your sign-in link for mcpweb", "invitation", hours=INVITE_LIFE.days * 24, **told)
+        return
+    asked_from = {"ip": token.requested_ip, "agent": agents.label(token.requested_agent)}
+    minutes = LINK_LIFE.seconds // 60
+    mailer.send(token.email, "Sign in to mcpweb", "sign_in", code=code, minutes=minutes, asked_from=asked_from, **told)
 
 
 @job("sign_in_mails_left")
@@ -60,8 +60,9 @@ def sign_in_mails_left() -> None:
     """Every 30 seconds: send what a failed mail server, worker or Redis left behind, as long as its link lives."""
     moment = now()
     left = select(UserToken.id).where(
-        UserToken.purpose == Purpose.SIGN_IN,
-        UserToken.requested_ip != "",
+        # What was printed for somebody came from no address.
+        or_(UserToken.purpose == Purpose.INVITE, UserToken.requested_ip != ""),
+        UserToken.purpose != Purpose.SET_UP,
         UserToken.mailed_at.is_(None),
         UserToken.mail_tries < _TRIES,
         UserToken.created_at < moment - timedelta(seconds=20),

@@ -54,6 +54,8 @@ class Purpose(StrEnum):
 
     SIGN_IN = "sign-in"
     SET_UP = "set-up"
+    INVITE = "invite"
+    """An administrator had it mailed: nobody waits for it in a browser, so it lives longer."""
 
 
 class UserToken(Base):

@@ -193,6 +193,7 @@ def _confirm_page(row: UserToken, token: str) -> str:
         "sign_in/confirm.html",
         email=row.email,
         same_browser=browser is not None and row.browser_hash == hash_secret(browser),
+        is_invitation=row.purpose == Purpose.INVITE,
         asked_from={"ip": row.requested_ip, "agent": agents.label(row.requested_agent), "at": row.created_at},
         signed_in_as=other,
         token=token,

@@ -80,8 +80,13 @@ def end_by_key(raw: str) -> None:
 def end_all(user: User) -> int:
     """Sign out everywhere, and end the sign-in links that are under way; returns how many sessions ended."""
     with transaction():
-        links.supersede(user.email, now())
-        return _revoke(UserSession.user_id == user.id)
+        return end_all_now(user)
+
+
+def end_all_now(user: User) -> int:
+    """As `end_all`, in the open transaction."""
+    links.supersede(user.email, now())
+    return _revoke(UserSession.user_id == user.id)
 
 
 def _end(*which: Any) -> int:

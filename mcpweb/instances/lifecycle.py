@@ -64,9 +64,10 @@ def activate(instance: Instance, actor: str) -> None:
     """Switch on; nothing is loaded before the first call. Doing it twice is doing it once.
 
     Raises:
-        Conflict: the instance has ended.
+        Conflict: the instance has ended, or an administrator switched it off.
     """
     with changing(instance):
+        _refuse_stopped(instance)
         if _claim(instance, Status.INACTIVE, Instance.expires_at > now(), status=Status.ACTIVE):
             _count(instance, active=+1)
             record("instance.activate", instance, actor)
@@ -74,14 +75,34 @@ def activate(instance: Instance, actor: str) -> None:
     _refuse_ended(instance)
 
 
+def stop(instance: Instance, reason: str, actor: str) -> None:
+    """Switch off as an administrator: its owner reads why, and can not switch it on before the stop is lifted."""
+    with changing(instance):
+        was_active = instance.status == Status.ACTIVE
+        instance.stopped_reason = reason
+        if was_active:
+            instance.status = Status.INACTIVE
+            _count(instance, active=-1)
+        record("instance.stop", instance, actor, reason=reason)
+
+
+def lift(instance: Instance, actor: str) -> None:
+    """Take an administrator's stop back. It stays off: its owner may have wanted that before, and switches it on."""
+    with changing(instance):
+        if instance.stopped_reason:
+            instance.stopped_reason = ""
+            record("instance.lift", instance, actor)
+
+
 def renew(instance: Instance, expires_at: datetime, longest: timedelta, actor: str) -> None:
     """Bring an ended instance back with a new end; URL and tokens stay.
 
     Raises:
-        Conflict: the instance has not ended, or somebody else was quicker.
+        Conflict: the instance has not ended, an administrator switched it off, or somebody else was quicker.
         InvalidInput: the new end is not in the future, or beyond the operator's maximum.
     """
     with changing(instance):
+        _refuse_stopped(instance)
         before, moment = instance.expires_at, now()
         _check_end(expires_at, moment, longest)
         # The expiry job may not have come by yet: then the row still says what it was, and its counters still count it.
@@ -193,6 +214,11 @@ def record(action: str, instance: Instance, actor: str, **details: Any) -> None:
 def _check_end(expires_at: datetime, moment: datetime, longest: timedelta) -> None:
     if not moment < expires_at <= moment + longest + timedelta(minutes=1):
         raise InvalidInput(f"The end must lie in the future, and at most {longest.days} days ahead.")
+
+
+def _refuse_stopped(instance: Instance) -> None:
+    if instance.stopped_reason:
+        raise Conflict(f"An administrator switched {instance.label} off: {instance.stopped_reason}")
 
 
 def _refuse_ended(instance: Instance) -> None:

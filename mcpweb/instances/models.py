@@ -39,6 +39,8 @@ class ServiceRow(Base):
     port: Mapped[int] = mapped_column()
     manifest_digest: Mapped[str] = mapped_column(String(64))
     is_enabled: Mapped[bool] = mapped_column(default=True)
+    is_stopped: Mapped[bool] = mapped_column(default=False)
+    """Whether an administrator switched it off, so that registering it again leaves it off."""
     total_instances: Mapped[int] = mapped_column(default=0)
     active_instances: Mapped[int] = mapped_column(default=0)
     registered_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -59,6 +61,8 @@ class Instance(Base):
     service_name: Mapped[str] = mapped_column(ForeignKey("service.name"), index=True)
     label: Mapped[str] = mapped_column(String(80))
     status: Mapped[str] = mapped_column(String(10), default=Status.ACTIVE)
+    stopped_reason: Mapped[str] = mapped_column(String(300), default="")
+    """Why an administrator switched it off, for its owner, who can not switch it on as long as this is here."""
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     creation_key: Mapped[UUID] = mapped_column()

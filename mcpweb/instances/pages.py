@@ -66,6 +66,7 @@ def summary(instance: Instance, registry: Registry, now: datetime) -> dict[str, 
         "expires_soon": status == "active" and instance.expires_at - now <= _SOON,
         "last_call_at": instance.last_used_at,
         "account_label": instance.account_label,
+        "stopped_reason": instance.stopped_reason,
     }
 
 

@@ -33,7 +33,7 @@ def compare(registry: Registry) -> list[Line]:
     lines = []
     for name, service in registry.services.items():
         row = rows.pop(name, None)
-        same = row is not None and row.is_enabled and row.manifest_digest == service.manifest.digest
+        same = row is not None and _is_as_it_should(row) and row.manifest_digest == service.manifest.digest
         outcome: Outcome = "registered" if row is None else "unchanged" if same else "changed"
         lines.append(Line(name, outcome, service.port, len(service.tools)))
     for name, problem in registry.problems.items():
@@ -46,7 +46,8 @@ def compare(registry: Registry) -> list[Line]:
 def register(registry: Registry) -> list[Line]:
     """Bring the `service` table in line with the plugins; running it again changes nothing.
 
-    A broken or missing plugin that was registered before is kept, with its instances, but switched off.
+    A broken or missing plugin that was registered before is kept, with its instances, but switched off. What an
+    administrator switched off stays off.
     """
     lines = compare(registry)
     with transaction():
@@ -68,8 +69,13 @@ def register(registry: Registry) -> list[Line]:
 
 def _saved(row: ServiceRow | None, service: Service) -> ServiceRow:
     if row is None:
-        row = ServiceRow(name=service.name, total_instances=0, active_instances=0)
+        row = ServiceRow(name=service.name, total_instances=0, active_instances=0, is_stopped=False)
         db.session.add(row)
     row.title, row.port, row.manifest_digest = service.title, service.port, service.manifest.digest
-    row.is_enabled, row.registered_at = True, clock.utcnow()
+    row.is_enabled, row.registered_at = not row.is_stopped, clock.utcnow()
     return row
+
+
+def _is_as_it_should(row: ServiceRow) -> bool:
+    """Whether a service that works is on, or off because an administrator wants it so."""
+    return row.is_enabled != row.is_stopped

@@ -116,21 +116,25 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("reminded_days", sa.Integer(), nullable=True))
     op.add_column("instance", sa.Column("usage_count", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("instance", sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("instance", sa.Column("stopped_reason", sa.String(length=300), nullable=False, server_default=""))
     op.create_index(op.f("ix_instance_credential_due_at"), "instance", ["credential_due_at"], unique=False)
 
     op.create_index("ix_instance_status_expires_at", "instance", ["status", "expires_at"], unique=False)
     op.drop_index(op.f("ix_instance_expires_at"), table_name="instance")
 
     op.add_column("instance_token", sa.Column("last_client", sa.String(length=200), nullable=False, server_default=""))
+    op.add_column("service", sa.Column("is_stopped", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_column("service", "is_stopped")
     op.drop_column("instance_token", "last_client")
 
     op.create_index(op.f("ix_instance_expires_at"), "instance", ["expires_at"], unique=False)
     op.drop_index("ix_instance_status_expires_at", table_name="instance")
     op.drop_index(op.f("ix_instance_credential_due_at"), table_name="instance")
+    op.drop_column("instance", "stopped_reason")
     op.drop_column("instance", "last_used_at")
     op.drop_column("instance", "usage_count")
     op.drop_column("instance", "reminded_days")

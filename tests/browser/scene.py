@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tests.browser.live import Connected, Live
@@ -10,6 +11,8 @@ from tests.waiting import until
 
 LONG_EMAIL = "alice.with-a-rather-long-name.and-a-department@subsidiary.headquarters.example.com"
 LONG_LABEL = "Work: the-organization-with-the-very-long-name/and-its-monorepo-without-a-break"
+
+_USER = re.compile(r'class="row-link" href="(/admin/users/\d+)">([^<]+)<')
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ def play(live: Live) -> Scene:
         "newcomer": live.signed_in("bob@example.com"),
         "connector": live.signed_in("connector@example.org"),
         "owner": owner,
+        "admin": live.administrator("carol@example.com"),
     }
     live.signed_in(LONG_EMAIL)  # a second session of the owner's
     paths = {"set_up": live.setup_link} | _links(live, people)
     paths |= {name: instance.path for name, instance in _instances(live, owner).items()}
-    return Scene(_People(live, people), paths | {"mail": live.mails(LONG_EMAIL)[0]})
+    paths["mail"] = live.mails(LONG_EMAIL)[0]
+    everybody = _People(live, people)
+    return Scene(everybody, _Paths(live, everybody, paths))
 
 
 class _People(dict[str, FormClient]):
@@ -46,6 +52,36 @@ class _People(dict[str, FormClient]):
         assert name == "admin", name
         self[name] = self._live.administrator("admin@example.com")
         return self[name]
+
+
+class _Paths(dict[str, str]):
+    """What an administrator does is done when first asked for."""
+
+    def __init__(self, live: Live, people: _People, paths: dict[str, str]) -> None:
+        super().__init__(paths)
+        self._live, self._people = live, people
+
+    def __missing__(self, name: str) -> str:
+        self.update(_administered(self._live, self._people["admin"], self))
+        return self[name]
+
+
+def _administered(live: Live, admin: FormClient, paths: dict[str, str]) -> dict[str, str]:
+    """The administrator's pages of users and instances, one of each being shut out."""
+    leaver = live.signed_in("leaver@example.com")
+    live.connect(leaver, "Left behind")
+    users = {email: path for path, email in _USER.findall(admin.get("/admin/users").text)}
+    gone = users["leaver@example.com"]
+    admin.submit(admin.get(gone).form("/disable"))
+    stopped = f"/admin{paths['stopped']}"
+    admin.submit(admin.get(stopped).form("/stop"), reason="It called 40,000 times last night. Ask us first.")
+    return {
+        "stopped_page": paths["stopped"],
+        "a_user": users[LONG_EMAIL],
+        "a_leaver": gone,
+        "an_instance": f"/admin{paths['called']}",
+        "a_stopped_instance": stopped,
+    }
 
 
 def _links(live: Live, people: dict[str, FormClient]) -> dict[str, str]:
@@ -72,6 +108,7 @@ def _instances(live: Live, owner: FormClient) -> dict[str, Connected]:
         "ended": live.connect(owner, "Last month"),
         "off": live.connect(owner, "Holidays"),
         "key_refused": live.connect(owner, "Old key"),
+        "stopped": live.connect(owner, "Nightly report"),
         "unverified": live.connect(owner, "Not tried yet", "error_500"),
     }
     _set(live, made["ended"], "expires_at = datetime(expires_at, '-40 days')")

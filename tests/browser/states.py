@@ -23,7 +23,7 @@ class State:
 
     def reach(self, page: Page, scene: Scene) -> None:
         """Bring the page into this state."""
-        page.goto(self.path.format(**scene.paths))
+        page.goto(self.path.format_map(scene.paths))
         if self.act:
             self.act(page)
 
@@ -161,6 +161,23 @@ STATES = {
     "schedule-error": State(
         "admin", "/admin/maintenance/recount/schedule", send("Save the schedule", Time_zone="Mars")
     ),
+    "instance-stopped": State("owner", "{stopped_page}"),
+    "admin-users": State("admin", "/admin/users"),
+    "admin-users-no-match": State("admin", "/admin/users?q=nothing"),
+    "admin-users-error": State("admin", "/admin/users", send("Invite", **{"E-mail address": "no address"})),
+    "admin-user": State("admin", "{a_user}"),
+    "admin-user-disabled": State("admin", "{a_leaver}"),
+    "admin-leaver": State("admin", "{a_leaver}/delete-instances"),
+    "admin-leaver-error": State(
+        "admin", "{a_leaver}/delete-instances", send("Delete everything", **{"E-mail address of the user": "Wrong"})
+    ),
+    "admin-leaver-enabled": State("admin", "{a_user}/delete-instances"),
+    "admin-instances": State("admin", "/admin/instances"),
+    "admin-instances-no-match": State("admin", "/admin/instances?q=nothing"),
+    "admin-instance": State("admin", "{an_instance}"),
+    "admin-instance-error": State("admin", "{an_instance}", send("Switch off", Reason=" ")),
+    "admin-instance-stopped": State("admin", "{a_stopped_instance}"),
+    "admin-services": State("admin", "/admin/services", open_folds),
     "mailbox": State("stranger", "/dev/mailbox"),
     "mail": State("stranger", "{mail}", open_folds),
     "help": State("stranger", "/help"),

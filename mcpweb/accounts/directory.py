@@ -1,0 +1,73 @@
+"""Finding users, as administrators do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy import Select, func, select
+
+from mcpweb.accounts.models import Role, User
+from mcpweb.database import db
+from mcpweb.errors import NotFound
+
+STATES = {"enabled": "Enabled", "disabled": "Disabled", "admin": "Administrators"}
+PAGE = 50
+_MAX_PAGE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Who was asked for; what makes no sense is as if it had not been asked."""
+
+    text: str = ""
+    state: str = ""
+    page: int = 1
+
+    @classmethod
+    def of(cls, args: Mapping[str, str]) -> Self:
+        """The filter that an address names: q, state, page."""
+        state = args.get("state", "")
+        # Without NUL, which PostgreSQL takes in no text, not even to look for it.
+        text = args.get("q", "").replace("\0", "").strip()[:200]
+        return cls(text=text, state=state if state in STATES else "", page=page_number(args.get("page", "")))
+
+    def args(self, page: int = 1) -> dict[str, str]:
+        """What the address of another page of the same filter holds."""
+        parts = {"q": self.text, "state": self.state, "page": str(page) if page > 1 else ""}
+        return {name: value for name, value in parts.items() if value}
+
+
+def page_number(text: str) -> int:
+    """The page that an address names; the first when it names none."""
+    return min(int(text), _MAX_PAGE) if text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) else 1
+
+
+def find(asked: UserFilter) -> Sequence[User]:
+    """The users of this page by address, and one more if there is another page."""
+    query: Select[tuple[User]] = select(User).order_by(User.email)
+    if asked.text:
+        query = query.where(User.email.icontains(asked.text, autoescape=True))
+    if asked.state == "admin":
+        query = query.where(User.role == Role.ADMIN)
+    elif asked.state:
+        query = query.where(User.is_enabled.is_(asked.state == "enabled"))
+    return list(db.session.scalars(query.limit(PAGE + 1).offset((asked.page - 1) * PAGE)))
+
+
+def get(user_id: int) -> User:
+    """The user of this id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    user = db.session.get(User, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def count() -> int:
+    """How many users there are."""
+    return db.session.scalar(select(func.count()).select_from(User)) or 0
