@@ -9,6 +9,8 @@ from typing import Any
 from mcpweb.accounts import directory, sessions
 from mcpweb.accounts.directory import UserFilter
 from mcpweb.accounts.models import User
+from mcpweb.catalog import changes
+from mcpweb.catalog.registry import Service
 from mcpweb.instances import oversight, owners, pages, switching
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, ServiceRow
@@ -76,4 +78,14 @@ def service(row: ServiceRow) -> dict[str, Any]:
         "tools": list(loaded.tools.values()) if loaded else [],
         "problem": "" if loaded else registry.problems.get(row.name, "Its plugin is not there any more."),
         "is_changed": loaded is not None and loaded.manifest.digest != row.manifest_digest,
+        **_changes(row, loaded),
     }
+
+
+def _changes(row: ServiceRow, loaded: Service | None) -> dict[str, Any]:
+    """What differs from the last registration, or, if nothing does, what that one changed."""
+    told = changes.definitions(loaded) if loaded else row.definitions
+    if pending := changes.between(row.definitions, told):
+        return {"changes": pending, "are_pending": True}
+    before = row.definitions if row.definitions_before is None else row.definitions_before
+    return {"changes": changes.between(before, row.definitions), "are_pending": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
@@ -41,6 +42,10 @@ class ServiceRow(Base):
     is_enabled: Mapped[bool] = mapped_column(default=True)
     is_stopped: Mapped[bool] = mapped_column(default=False)
     """Whether an administrator switched it off, so that registering it again leaves it off."""
+    definitions: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)
+    """Every tool by its name as clients are told of it; not loaded unless it is asked for."""
+    definitions_before: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
+    """What they were before they last changed."""
     total_instances: Mapped[int] = mapped_column(default=0)
     active_instances: Mapped[int] = mapped_column(default=0)
     registered_at: Mapped[datetime] = mapped_column(UTCDateTime)

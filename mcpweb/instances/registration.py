@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from mcpweb import clock
+from mcpweb.catalog import changes
 from mcpweb.catalog.registry import Registry, Service
 from mcpweb.database import db, transaction
 from mcpweb.instances.models import ServiceRow
@@ -33,7 +34,7 @@ def compare(registry: Registry) -> list[Line]:
     lines = []
     for name, service in registry.services.items():
         row = rows.pop(name, None)
-        same = row is not None and _is_as_it_should(row) and row.manifest_digest == service.manifest.digest
+        same = row is not None and _is_as_it_should(row) and _is_unchanged(row, service)
         outcome: Outcome = "registered" if row is None else "unchanged" if same else "changed"
         lines.append(Line(name, outcome, service.port, len(service.tools)))
     for name, problem in registry.problems.items():
@@ -69,11 +70,19 @@ def register(registry: Registry) -> list[Line]:
 
 def _saved(row: ServiceRow | None, service: Service) -> ServiceRow:
     if row is None:
-        row = ServiceRow(name=service.name, total_instances=0, active_instances=0, is_stopped=False)
+        row = ServiceRow(name=service.name, total_instances=0, active_instances=0, is_stopped=False, definitions={})
         db.session.add(row)
+    told = changes.definitions(service)
+    if row.definitions and row.definitions != told:
+        row.definitions_before = row.definitions
+    row.definitions = told
     row.title, row.port, row.manifest_digest = service.title, service.port, service.manifest.digest
     row.is_enabled, row.registered_at = not row.is_stopped, clock.utcnow()
     return row
+
+
+def _is_unchanged(row: ServiceRow, service: Service) -> bool:
+    return row.manifest_digest == service.manifest.digest and row.definitions == changes.definitions(service)
 
 
 def _is_as_it_should(row: ServiceRow) -> bool:

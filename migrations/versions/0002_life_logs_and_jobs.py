@@ -124,10 +124,14 @@ def upgrade() -> None:
 
     op.add_column("instance_token", sa.Column("last_client", sa.String(length=200), nullable=False, server_default=""))
     op.add_column("service", sa.Column("is_stopped", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("service", sa.Column("definitions", sa.JSON(), nullable=False, server_default="{}"))
+    op.add_column("service", sa.Column("definitions_before", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_column("service", "definitions_before")
+    op.drop_column("service", "definitions")
     op.drop_column("service", "is_stopped")
     op.drop_column("instance_token", "last_client")
 
