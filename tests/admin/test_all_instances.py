@@ -51,7 +51,7 @@ def test_everybodys_instances_are_listed_with_their_owners_and_found(carol, alic
 
 def test_a_stopped_instance_refuses_the_next_call_and_its_owner_reads_why(app, carol, alice, make_instance):
     instance, token = make_instance()
-    assert endpoint.works(app, instance.id, token)
+    assert endpoint.works_from_memory(app, instance.id, token)
 
     page = stop(carol, instance)
 

@@ -41,7 +41,7 @@ def test_every_service_is_listed_with_port_counts_tools_and_digest(carol, make_i
 def test_a_service_that_is_switched_off_refuses_the_next_call_and_new_connections(app, carol, alice, make_instance):
     instance, token = make_instance()
     drawing, drawing_token = make_instance(service="figma")
-    assert endpoint.works(app, instance.id, token)
+    assert endpoint.works_from_memory(app, instance.id, token)
 
     page = switch(carol, "github", "disable")
 
