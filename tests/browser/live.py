@@ -88,17 +88,6 @@ class Live:
         page = visitor.submit(visitor.get(path).form(path))
         assert "You are signed in" in page.text
 
-    def administrator(self, email: str) -> FormClient:
-        """Somebody who administers, by a link from the command line; the set-up link stays as it is."""
-        command = [sys.executable, "-m", "mcpweb", "sign-in-link", email, "--admin"]
-        environ = {**os.environ, "MCPWEB_HOME": str(self.home), "MCPWEB_PUBLIC_URL": self.url}
-        said = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
-        link = re.search(r"/sign-in/\S+", said)
-        assert link, said
-        visitor = self.visitor()
-        self.use_link(visitor, link[0])
-        return visitor
-
     def mails(self, email: str) -> list[str]:
         """The paths of an address's mails in the mailbox, newest first."""
         page = self.visitor().get("/dev/mailbox")
