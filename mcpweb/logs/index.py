@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from mcpweb.errors import AppError
 from mcpweb.logs.index_line import IndexLine, moment
@@ -89,6 +90,12 @@ class LogIndex(ABC):
     """
 
     budget_s: float = BUDGET_S
+
+    def within(self, budget_s: float) -> Self:
+        """The same index with so much time for each of what is asked of it; the others are not affected."""
+        limited = copy.copy(self)
+        limited.budget_s = budget_s
+        return limited
 
     @abstractmethod
     def append(self, file_id: int, day: date, lines: Sequence[IndexLine]) -> int:

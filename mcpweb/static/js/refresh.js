@@ -1,5 +1,6 @@
 // <section data-refresh="3" id="…"> is fetched anew every 3 seconds, from data-url or the page's own address, for as long as the
-// answer still carries data-refresh. Hidden pages do not ask; failures make the pauses longer, up to a minute.
+// answer still carries data-refresh. Hidden pages do not ask, nor do those on which something of the region that is marked data-hold
+// is open or text is selected; failures make the pauses longer, up to a minute.
 import { say } from "./say.js";
 import { localTimes } from "./times.js";
 
@@ -26,11 +27,16 @@ function swap(region, fresh) {
   return node;
 }
 
+function isHeld(region) {
+  const selection = getSelection();
+  return region.querySelector("[data-hold][open]") || (!selection.isCollapsed && region.contains(selection.anchorNode));
+}
+
 async function watch(region) {
   let pause = Number(region.dataset.refresh);
   while (region.dataset.refresh) {
     await new Promise((wake) => setTimeout(wake, pause * 1000));
-    if (document.hidden) continue;
+    if (document.hidden || isHeld(region)) continue;
     try {
       const { fresh, moved } = await fetchRegion(region);
       if (!fresh) {
