@@ -56,7 +56,7 @@ def _listing(template: str, *, with_facets: bool) -> str:
     asked, now = _asked(), clock.utcnow()
     seen = log_search.look(log_index(), asked, now, with_facets=with_facets)
     shown = log_pages.listing(asked, seen, now)
-    _viewed(seen.page(asked.after is not None), asked.query(now))
+    _viewed(seen.page(asked.after is not None), asked.query(now), followed=repr(asked.args()) if asked.is_live else "")
     return _page(template, **shown, kinds=log_exports.KINDS)
 
 
@@ -64,8 +64,8 @@ def _asked() -> LogFilter:
     return LogFilter.of(request.args.to_dict(flat=False))
 
 
-def _viewed(found: list[Found], query: Query) -> None:
-    log_views.record(current_user.id, current_user.email, (line.fields for line in found), query)
+def _viewed(found: list[Found], query: Query, *, followed: str = "") -> None:
+    log_views.record(current_user.id, current_user.email, found, query, followed=followed)
 
 
 def _page(template: str, **shown: object) -> str:

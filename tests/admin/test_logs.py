@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from mcpweb import clock
-from mcpweb.admin import log_search
+from mcpweb.admin import log_search, log_views
 from mcpweb.database import db
 from mcpweb.logs import events
 from mcpweb.logs.index import LogIndex, TooBroad
@@ -310,9 +311,25 @@ def test_looking_at_lines_of_others_is_noted_once_a_page_with_what_was_asked(car
     assert len(security("log of others viewed")) == 3
 
 
+def test_following_is_noted_again_only_when_there_is_something_new_of_others(carol, some, security):
+    for _ in range(3):
+        logs(carol, "/lines", follow="1", q="call", tool="get_me")
+    assert len(security("log of others viewed")) == 1
+
+    some(timedelta(), "call", "performance", user_id=user("alice@example.com").id, tool="get_me")
+    for _ in range(3):
+        logs(carol, "/lines", follow="1", q="call", tool="get_me")
+    assert len(security("log of others viewed")) == 2
+    logs(carol, "/lines", q="call", tool="get_me")
+    logs(carol, "/lines", follow="1", q="call", tool="get_me", before="99999999999999.1")
+    logs(carol, "/lines", follow="1", q="call", tool="get_me", range="30d")
+    assert len(security("log of others viewed")) == 5, "only what is followed just so is spared"
+
+
 @pytest.fixture
-def security(app) -> Callable[[str], list[dict[str, Any]]]:
+def security(app, monkeypatch) -> Callable[[str], list[dict[str, Any]]]:
     """The lines with this message that were added to the security log since the test began."""
+    monkeypatch.setattr(log_views, "_followed", OrderedDict())
     path = events.files().root / "system" / f"security-{clock.utcnow():%Y-%m-%d}.jsonl"
     start = path.stat().st_size if path.exists() else 0
 
