@@ -21,7 +21,7 @@ _COLUMN = {"user": "user_id", "instance_id": "instance"}
 """Fields that are found by a column of another name."""
 _HEAD = frozenset(("time", "level", "category", "message"))
 _NO_KEY = _HEAD | frozenset(
-    ("host", "request_id", "user", "user_id", "instance", "instance_id", "agent", "ip", "chain")
+    ("host", "request_id", "user", "user_id", "instance", "instance_id", "agent", "ip", "chain", "traceback")
 )
 """Shown by what unfolds only: long, or said otherwise in the row."""
 _MOST_KEYS, _KEY_CHARS, _LONG = 6, 60, 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from mcpweb.logs.index import BUDGET_S, Bar, Found, LogIndex, TooBroad
 
 T = TypeVar("T")
 
-PAGE = 100
+PAGE = 50
 COUNTED = 10_000
 """More lines than this are not counted one by one."""
 FACETS = ("category", "level", "host", "user_id", "instance", "service", "tool", "outcome")
@@ -41,6 +41,8 @@ class Seen:
     bars: list[Bar] | None = None
     width: timedelta = timedelta(hours=1)
     facets: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    facets_since: datetime | None = None
+    """Of very many lines only the newest ones are counted by value: since when."""
     is_too_broad: bool = False
     complaints: list[str] = field(default_factory=list)
 
@@ -82,6 +84,7 @@ def look(index: LogIndex, asked: LogFilter, now: datetime, *, with_facets: bool 
         seen.total = time.ask(lambda index: index.count(query, COUNTED + 1))
         seen.bars = time.ask(lambda index: index.histogram(query, seen.width))
         if with_facets:
+            seen.facets_since = _newest(seen.bars) if seen.total > COUNTED else None
             _facets(seen, time, asked, now)
     except TooBroad:
         seen.complaints.append("There was no time to count everything. Narrow the range to see all counts.")
@@ -93,8 +96,19 @@ def _facets(seen: Seen, time: _Clock, asked: LogFilter, now: datetime) -> None:
     """Of a column with chosen values the others are counted too, so that one can choose them as well."""
     for name in FACETS:
         query = asked.freed(name).query(now)
+        query = replace(query, since=seen.facets_since or query.since)
         found = time.ask(lambda index, name=name, query=query: index.facets(query, [name], FACET_VALUES))  # type: ignore[misc]
         seen.facets[name] = found[name]
+
+
+def _newest(bars: list[Bar]) -> datetime | None:
+    """Since when there are about as many lines as are counted."""
+    lines = 0
+    for start, _, some in reversed(bars):
+        lines += some
+        if lines >= COUNTED:
+            return start
+    return None
 
 
 def width(since: datetime, until: datetime) -> timedelta:

@@ -79,6 +79,21 @@ def open_calls(page: Page) -> None:
         fold.click()
 
 
+def open_lines(page: Page) -> None:
+    """The first lines of a log with all their fields, and the chart's table."""
+    for fold in page.locator(".line > summary").all()[:3]:
+        fold.click()
+    for fold in page.locator("details[open] .fold > summary, .panel--chart summary, .filters__more > summary").all():
+        fold.click()
+
+
+def go_to_line(page: Page) -> None:
+    """The page of the newest line."""
+    page.locator(".line > summary").first.click()
+    page.get_by_role("link", name="50 lines before and after").first.click()
+    expect(page.get_by_role("heading", name="A line and its neighbours")).to_be_visible()
+
+
 def open_folds(page: Page) -> None:
     """Everything that is folded."""
     for fold in page.locator("details.fold > summary").all():
@@ -178,6 +193,14 @@ STATES = {
     "admin-instance-error": State("admin", "{an_instance}", send("Switch off", Reason=" ")),
     "admin-instance-stopped": State("admin", "{a_stopped_instance}"),
     "admin-services": State("admin", "/admin/services", open_folds),
+    "admin-logs": State("admin", "/admin/logs", open_lines),
+    "admin-logs-filtered": State(
+        "admin", "/admin/logs?q=call&category=performance&level=info&level=warning&not-host=x", open_lines
+    ),
+    "admin-logs-absolute": State("admin", "/admin/logs?since=2026-01-01&until=nonsense"),
+    "admin-logs-follow": State("admin", "/admin/logs?follow=1&category=app"),
+    "admin-logs-no-match": State("admin", "/admin/logs?q=nothing-of-the-kind&level=error"),
+    "admin-logs-line": State("admin", "/admin/logs?category=performance&outcome=ok", go_to_line),
     "mailbox": State("stranger", "/dev/mailbox"),
     "mail": State("stranger", "{mail}", open_folds),
     "help": State("stranger", "/help"),
