@@ -96,7 +96,7 @@ def _facets(seen: Seen, time: _Clock, asked: LogFilter, now: datetime) -> None:
     """Of a column with chosen values the others are counted too, so that one can choose them as well."""
     for name in FACETS:
         query = asked.freed(name).query(now)
-        query = replace(query, since=seen.facets_since or query.since)
+        query = replace(query, since=max(filter(None, (seen.facets_since, query.since)), default=None))
         found = time.ask(lambda index, name=name, query=query: index.facets(query, [name], FACET_VALUES))  # type: ignore[misc]
         seen.facets[name] = found[name]
 

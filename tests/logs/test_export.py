@@ -48,6 +48,28 @@ def test_a_lone_surrogate_is_written_as_its_escape():
     assert b"\\ud800" in b"".join(export.csv_rows([{"tool": "\ud800"}], ["tool"]))
 
 
+def test_a_lone_surrogate_ends_no_file_in_its_middle():
+    lines = [{"message": "\ud800"}, {"message": "next"}]
+
+    assert [json.loads(line) for line in b"".join(export.json_lines(lines)).splitlines()] == lines
+    assert b"\\ud800" in next(iter(export.csv_rows([{"arguments": ["\ud800"]}], ["arguments"])))
+
+
+def test_a_text_line_is_one_line_that_steers_no_terminal():
+    odd = {
+        "time": "12:00",
+        "level": "info",
+        "category": "app",
+        "message": "two\nlines \x1b[31m\u202e\ud800",
+        "a b": "x=y z",
+        "n": [1],
+    }
+
+    (line,) = b"".join(export.text_lines([odd])).decode().splitlines()
+
+    assert line == '12:00 info app two\\u000alines \\u001b[31m\\u202e\\ud800 a b="x=y z" n=[1]'
+
+
 def test_nothing_is_still_a_head():
     assert read(export.csv_rows([], ["time"])) == [["time"]]
-    assert b"".join(export.json_lines([])) == b""
+    assert b"".join(export.json_lines([])) == b"".join(export.text_lines([])) == b""
