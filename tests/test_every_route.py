@@ -15,13 +15,18 @@ from mcpweb.accounts.models import Role, User, UserSession
 from mcpweb.database import db
 from mcpweb.extensions import limiter
 from mcpweb.instances.models import Instance
+from mcpweb.logs.index import OFFSET_BITS
+from mcpweb.web.current import log_index
 from mcpweb.web.current import settings as current_settings
 from tests.conftest import user
 from tests.form_client import FormClient, Page
+from tests.logs.index_lines import fill
 from tests.pages import plain
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SAFE = ("GET", "HEAD", "OPTIONS")
+_LINE = 999
+"""The log file whose only line is looked at."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,15 @@ def world(
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     people = {"alice": alice, "bob": bob, "carol": carol, "nobody": browser}
     link = links.direct_link("dave@example.com", Role.USER, links.Links.of(current_settings()))
-    shared = {"filename": "css/base.css", "name": "github", "kind": "csv", "token": link, "job": "recount"}
+    shared = {
+        "filename": "css/base.css",
+        "name": "github",
+        "kind": "csv",
+        "token": link,
+        "job": "recount",
+        "line_id": str(_LINE << OFFSET_BITS),
+    }
+    fill(log_index(), 1, file_id=_LINE)
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
     made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
     instances = {who: str(instance.id) for who, instance in made.items()}

@@ -31,7 +31,6 @@ def play(live: Live) -> Scene:
         "newcomer": live.signed_in("bob@example.com"),
         "connector": live.signed_in("connector@example.org"),
         "owner": owner,
-        "admin": live.administrator("admin@example.com"),
     }
     live.signed_in(LONG_EMAIL)  # a second session of the owner's
     paths = {"set_up": live.setup_link} | _links(live, people)

@@ -85,6 +85,7 @@ def open_lines(page: Page) -> None:
         fold.click()
     for fold in page.locator("details[open] .fold > summary, .panel--chart summary, .filters__more > summary").all():
         fold.click()
+    page.evaluate("scrollTo(0, 0)")  # else the header, which stays, covers half of some link
 
 
 def go_to_line(page: Page) -> None:
