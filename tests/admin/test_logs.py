@@ -397,9 +397,8 @@ def test_all_questions_of_a_page_share_the_time_of_one(carol, some, monkeypatch)
     assert given == sorted(given, reverse=True) and len(given) < 6 and given[0] <= 5
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # which has files
 def test_a_broken_part_of_the_index_is_named_and_the_rest_is_shown(carol, some, settings):
-    if log_index().__class__.__name__ != "SqliteIndex":
-        pytest.skip("files are what SQLite has")
     broken = next((settings.home).rglob(f"{some.now:%Y-%m-%d}.sqlite3"))
     other = broken.with_name(f"{some.now - timedelta(days=1):%Y-%m-%d}.sqlite3")
     other.write_bytes(b"no database" * 1000)
