@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import itertools
 import json
 import re
 from collections import OrderedDict
@@ -388,7 +389,7 @@ def test_what_can_not_be_counted_in_time_is_left_out_and_the_lines_are_there(car
 
 def test_all_questions_of_a_page_share_the_time_of_one(carol, some, monkeypatch):
     given: list[float] = []
-    spent = iter(range(100))
+    spent = itertools.count()
     monkeypatch.setattr(clock, "monotonic", lambda: next(spent) * 1.0)
     monkeypatch.setattr(LogIndex, "within", lambda self, left: given.append(left) or self)
 

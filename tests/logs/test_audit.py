@@ -11,6 +11,7 @@ from datetime import UTC
 import pytest
 from flask import Flask
 
+from mcpweb import clock
 from mcpweb.crypto import derive
 from mcpweb.database import db, transaction
 from mcpweb.logs import audit
@@ -117,6 +118,6 @@ def test_what_is_rolled_back_leaves_neither_a_row_nor_a_line(app, settings, key)
 def test_what_is_recorded_also_stands_in_the_audit_log(app, settings):
     record(77)
 
-    [path] = (settings.home / "logs" / "system").glob("audit-*")
+    path = settings.home / "logs" / "system" / f"audit-{clock.utcnow():%Y-%m-%d}.jsonl"
     last = json.loads(path.read_bytes().splitlines()[-1])
     assert (last["message"], last["subject"], last["number"]) == ("thing.do", "thing/77", 77)

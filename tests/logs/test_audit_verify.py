@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from mcpweb import clock
 from mcpweb.database import db, transaction
 from mcpweb.logs import audit, events
 from mcpweb.logs.verifying import Verdict, verify
@@ -26,6 +27,11 @@ def log_folder(app: Flask) -> Path:
     for path in root.glob("system/audit-*.jsonl"):
         path.write_bytes(b"")
     return root
+
+
+def _today(log_folder: Path) -> Path:
+    """The log that entries are written to now; tests that set the clock leave those of other days."""
+    return log_folder / "system" / f"audit-{clock.utcnow():%Y-%m-%d}.jsonl"
 
 
 def _write(count: int) -> None:
@@ -90,7 +96,7 @@ def test_a_damage_is_named_with_its_place(log_folder: Path, statements: list[str
 
 def test_a_torn_last_line_of_the_log_is_no_tampering(log_folder: Path) -> None:
     _write(5)
-    path = next(log_folder.glob("system/audit-*.jsonl"))
+    path = _today(log_folder)
     with path.open("ab") as file:
         file.write(b'{"seq":99,"dig')
 
@@ -102,7 +108,7 @@ def test_a_torn_last_line_of_the_log_is_no_tampering(log_folder: Path) -> None:
 
 def test_a_torn_line_in_the_middle_of_the_log_is_named(log_folder: Path) -> None:
     _write(5)
-    path = next(log_folder.glob("system/audit-*.jsonl"))
+    path = _today(log_folder)
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join([lines[0], lines[1][:20], *lines[2:]]))
 
