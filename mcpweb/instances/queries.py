@@ -30,8 +30,8 @@ def list_owned(owner: User, now: datetime, *, text: str = "", service: str = "",
     """The owner's instances, newest first, as far as they fit the filters."""
     query = select(Instance).where(Instance.owner_id == owner.id).order_by(Instance.created_at.desc(), Instance.id)
     if text:
-        pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(or_(Instance.label.ilike(pattern, "\\"), Instance.account_label.ilike(pattern, "\\")))
+        columns = (Instance.label, Instance.account_label)
+        query = query.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
     if service:
         query = query.where(Instance.service_name == service)
     return [found for found in db.session.scalars(query) if not status or found.status_at(now) == Status(status)]
