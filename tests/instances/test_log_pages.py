@@ -104,6 +104,7 @@ def test_older_and_newer_lead_through_all_calls_without_losing_one(alice, app, m
         page = alice.get(older[0])
     assert sizes == [50, 50, 20]
     assert len({text[:24] for text in ids}) == 120
+    assert ">Newest</a>" in page.text
     page = alice.get(next(link for link in page.links if "after=" in link))
     assert len(shown(page)) == 50
     page = alice.get(next(link for link in page.links if "after=" in link))
