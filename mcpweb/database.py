@@ -15,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from mcpweb import clock, reachable
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration, which this program needs. Named here because asking Alembic costs a web process 11 MB."""
 
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000")

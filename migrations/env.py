@@ -5,11 +5,13 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
+from mcpweb import policies as _policies  # noqa: F401
 from mcpweb.accounts import models as _accounts  # noqa: F401 - known to the metadata
 from mcpweb.database import Base, UTCDateTime, db
 from mcpweb.instances import models as _instances  # noqa: F401
 from mcpweb.jobs import models as _jobs  # noqa: F401
 from mcpweb.logs import models as _logs  # noqa: F401
+from mcpweb.monitoring import models as _monitoring  # noqa: F401
 
 # PostgreSQL advisory lock: of two hosts that migrate at once, one waits (any number that nothing else uses).
 _LOCK = 0x6D637076

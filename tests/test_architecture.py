@@ -18,6 +18,7 @@ LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
     {"config", "reachable"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating"},
+    {"policies"},
     {"logs", "supervisor"},
     {"web"},
     {"catalog"},

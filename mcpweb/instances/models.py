@@ -188,3 +188,30 @@ class UsageRollup(Base):
     ms_5000: Mapped[int] = mapped_column(default=0)
     ms_10000: Mapped[int] = mapped_column(default=0)
     ms_more: Mapped[int] = mapped_column(default=0)
+
+
+class TrafficMinute(Base):
+    """The calls of one service in one minute, as the host that answered them counted."""
+
+    __tablename__ = "traffic_minute"
+    __table_args__ = (Index("ix_traffic_minute_minute", "minute"),)
+
+    host: Mapped[str] = mapped_column(String(12), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    service: Mapped[str] = mapped_column(String(31), primary_key=True)
+    calls: Mapped[int] = mapped_column(default=0)
+    errors: Mapped[int] = mapped_column(default=0)
+    """All calls that did not end well."""
+    upstream_errors: Mapped[int] = mapped_column(default=0)
+    """Those among them that are the fault of the service, not ours."""
+    ms_10: Mapped[int] = mapped_column(default=0)
+    ms_25: Mapped[int] = mapped_column(default=0)
+    ms_50: Mapped[int] = mapped_column(default=0)
+    ms_100: Mapped[int] = mapped_column(default=0)
+    ms_250: Mapped[int] = mapped_column(default=0)
+    ms_500: Mapped[int] = mapped_column(default=0)
+    ms_1000: Mapped[int] = mapped_column(default=0)
+    ms_2500: Mapped[int] = mapped_column(default=0)
+    ms_5000: Mapped[int] = mapped_column(default=0)
+    ms_10000: Mapped[int] = mapped_column(default=0)
+    ms_more: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,65 @@
+"""Decisions that administrators change on a page while everything runs: numbers, each within its bounds.
+
+A row in the database holds what was decided; without one, the operator's setting or the value named here holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mcpweb.config import Settings
+from mcpweb.database import Base, UTCDateTime, db
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One decision: what it means, in which unit, between which numbers, and what holds until somebody decides."""
+
+    name: str
+    section: str
+    """Which form it stands in: `logs`, `instances` or `alerts`."""
+    title: str
+    unit: str
+    low: int
+    high: int
+    default: int | None = None
+    """None: the operator's setting of the same name."""
+
+    def default_of(self, settings: Settings) -> int:
+        """What holds when nobody has decided."""
+        return int(getattr(settings, self.name)) if self.default is None else self.default
+
+
+class PolicyRow(Base):
+    """What an administrator decided, and when."""
+
+    __tablename__ = "policy"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200))
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    changed_by: Mapped[str] = mapped_column(String(254))
+
+
+_POLICIES = (
+    Policy("log_days", "logs", "Logs of pages, calls, jobs and instances are kept", "days", 1, 3650),
+    Policy("log_days_security", "logs", "The security log is kept", "days", 1, 3650),
+    Policy("log_days_audit", "logs", "The audit log is kept", "days", 1, 3650),
+    Policy("log_disk_mb", "logs", "The logs of a host may take", "MB", 1, 100_000_000),
+    Policy("instance_days_max", "instances", "An instance lives at most", "days", 1, 3650),
+)
+
+POLICIES: Mapping[str, Policy] = {policy.name: policy for policy in _POLICIES}
+
+
+def value(name: str, settings: Settings) -> int:
+    """What holds now: the decision, or else the default; a row that can not be read is as if it were not there."""
+    policy = POLICIES[name]
+    row = db.session.get(PolicyRow, name)
+    found = int(row.value) if row is not None and row.value.isascii() and row.value.isdigit() else -1
+    return found if policy.low <= found <= policy.high else policy.default_of(settings)

