@@ -97,7 +97,7 @@ class Api:
         if json is not None:
             body = orjson.dumps(json)
             headers["Content-Type"] = "application/json"
-        reply = self._send(method, url, headers, body, max_bytes)
+        reply = self._send(method, url, headers, body, max_bytes, hash(tuple(self.headers.values())))
         if reply.status < 300 or (redirects and reply.status < 400):
             return reply
         raise refusals.read(reply, self.upstream.title, self.upstream.refusals, self.upstream.reset_header)
@@ -108,13 +108,13 @@ class Api:
         Raises:
             UpstreamError: the host is not one of the manifest's, or the download failed.
         """
-        reply = self._send("GET", url, {}, None, max_bytes)
+        reply = self._send("GET", url, {}, None, max_bytes, 0)
         if reply.status >= 300:
             raise refusals.read(reply, self.upstream.title, ())
         return reply
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, max_bytes: int | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, max_bytes: int | None, whose: int
     ) -> Reply:
         started = clock.monotonic()
         left_s = max(0.1, self.deadline_s - self.upstream_ms / 1000)  # all requests of one call share the deadline
@@ -128,6 +128,7 @@ class Api:
                 body=body,
                 total_timeout_s=left_s,
                 max_bytes=max_bytes,
+                whose=whose,
             )
             return _Answer(reply.status, reply.headers, self._clean(reply.body), self.upstream.title)
         except outgoing.OutgoingError as error:
@@ -208,6 +209,12 @@ def _failed(title: str, error: outgoing.OutgoingError) -> UpstreamError:
             )
         case outgoing.TimedOut():
             return UpstreamError("unavailable", f"{title} did not answer in time. Try again later, or ask for less.")
+        case outgoing.Resting():
+            return UpstreamError(
+                "unavailable",
+                f"{title} does not answer since {error.since:%H:%M} UTC, so it was not asked. "
+                f"Try again in {error.wait_s} s.",
+            )
         case outgoing.BadReply():
             return UpstreamError("unavailable", f"{title} sent an answer that can not be read. Try again later.")
         case _:

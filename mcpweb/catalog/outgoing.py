@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
+from mcpweb import clock
 from mcpweb.catalog import http_reply
+from mcpweb.catalog.breakers import Breakers, Resting
 from mcpweb.catalog.destinations import DestinationRefused, Destinations, Spot, parse
 from mcpweb.catalog.http_reply import Reply
 from mcpweb.catalog.pool import ConnectFailed, Pool
@@ -25,6 +27,7 @@ __all__ = [
     "Outgoing",
     "OutgoingError",
     "Reply",
+    "Resting",
     "TimedOut",
     "TooLarge",
 ]
@@ -37,6 +40,12 @@ _OURS: Final = frozenset(
 )
 
 
+_PATIENT_S: Final = 2.0
+"""A time-out after less says nothing of the service: the call had used up its time before."""
+_DOWN: Final = frozenset((502, 503, 504))
+"""Answers of a service whose own insides do not answer."""
+
+
 class Outgoing:
     """Sends requests over kept connections. One object serves all threads of a process, and survives a fork."""
 
@@ -44,6 +53,7 @@ class Outgoing:
         self, *, connect_timeout_s: float = 3.0, total_timeout_s: float = 25.0, max_bytes: int = 2 * 1024 * 1024
     ) -> None:
         self._pool = Pool(connect_timeout_s)
+        self._breakers = Breakers()
         self._total_timeout_s = total_timeout_s
         self._max_bytes = max_bytes
 
@@ -57,19 +67,49 @@ class Outgoing:
         body: bytes | None = None,
         total_timeout_s: float | None = None,
         max_bytes: int | None = None,
+        whose: int = 0,
     ) -> Reply:
         """Send one request and read the whole answer, within `total_timeout_s` seconds and `max_bytes` decoded.
 
-        Nothing is repeated but a GET whose kept connection turned out dead before any byte of a reply.
+        Nothing is repeated but a GET whose kept connection turned out dead before any byte of a reply. `whose` stands
+        for the credential: what does not answer to one key goes on for the others.
 
         Raises:
-            DestinationRefused, ConnectFailed, TimedOut, TooLarge, BadReply: see there.
+            Resting, DestinationRefused, ConnectFailed, TimedOut, TooLarge, BadReply: see there.
             ValueError: the method or a header can not be sent; a fault of the caller.
         """
-        end = time.monotonic() + (self._total_timeout_s if total_timeout_s is None else total_timeout_s)
+        began = clock.monotonic()
+        total_s = self._total_timeout_s if total_timeout_s is None else total_timeout_s
+        end = time.monotonic() + total_s
         limit = self._max_bytes if max_bytes is None else max_bytes
         spot, target = parse(url, to)
         message = _message(method, spot, target, headers or {}, body)
+        self._breakers.ask(spot.authority, whose)
+        try:
+            reply = self._send(spot, method, message, end, limit)
+        except (ConnectFailed, BadReply, TimedOut) as error:
+            if not isinstance(error, TimedOut) or total_s >= _PATIENT_S:
+                connected = not isinstance(error, ConnectFailed)
+                self._breakers.failed(spot.authority, whose, began, connected=connected)
+            raise
+        except TooLarge:
+            self._breakers.answered(spot.authority, whose)
+            raise
+        if reply.status in _DOWN:
+            self._breakers.failed(spot.authority, whose, began, connected=True)
+        else:
+            self._breakers.answered(spot.authority, whose)
+        return reply
+
+    def breakers(self) -> list[dict[str, Any]]:
+        """The far ends that this process leaves alone at the moment; see `Breakers.report`."""
+        return self._breakers.report()
+
+    def close(self) -> None:
+        """Close the idle connections, at the end of the process; requests under way are not disturbed."""
+        self._pool.close()
+
+    def _send(self, spot: Spot, method: str, message: bytes, end: float, limit: int) -> Reply:
         try:
             if kept := self._pool.take(spot):
                 try:
@@ -80,10 +120,6 @@ class Outgoing:
             return self._exchange(self._pool.connect(spot, end), spot, method, message, end, limit)
         except Died:
             raise BadReply("the connection ended without an answer") from None
-
-    def close(self) -> None:
-        """Close the idle connections, at the end of the process; requests under way are not disturbed."""
-        self._pool.close()
 
     def _exchange(
         self, connection: Connection, spot: Spot, method: str, message: bytes, end: float, limit: int

@@ -37,6 +37,8 @@ def raised(exchange: Exchange, error: BaseException) -> dict[str, Any]:
     """
     if isinstance(error, UpstreamError):
         exchange.record.refusal = error.kind
+        if error.kind == "unavailable":  # neither ours nor the caller's to mend
+            return refused(exchange, str(error), outcome="unavailable")
     if isinstance(error, ToolError | UpstreamError | TooMuch):
         return refused(exchange, str(error))
     if isinstance(error, InputRequired):

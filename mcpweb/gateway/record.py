@@ -9,9 +9,10 @@ from uuid import UUID
 
 from mcpweb.jsonrpc import BUSY, INTERNAL_ERROR, LIMITED, SWITCHED_OFF, RpcError
 
-Outcome = Literal["ok", "tool_error", "refused", "limited", "rejected", "error"]
-"""ok: answered. tool_error: the tool answered that it could not. refused: not let in, or not allowed to. limited: too
-many calls. rejected: bad input. error: a bug, here or in a plugin."""
+Outcome = Literal["ok", "tool_error", "unavailable", "refused", "limited", "rejected", "error"]
+"""ok: answered. tool_error: the tool answered that it could not. unavailable: the service is away, which is neither our
+fault nor the caller's. refused: not let in, or not allowed to. limited: too many calls. rejected: bad input. error: a
+bug, here or in a plugin."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 from mcpweb.logs.index import Cursor
 from mcpweb.logs.query import Query
 
-OUTCOMES = ("ok", "tool_error", "refused", "limited", "rejected", "error")
+OUTCOMES = ("ok", "tool_error", "unavailable", "refused", "limited", "rejected", "error")
 RANGES = {
     "1h": ("Last hour", timedelta(hours=1)),
     "24h": ("Last 24 hours", timedelta(hours=24)),

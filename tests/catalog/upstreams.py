@@ -22,6 +22,7 @@ class Sent:
     to: Destinations
     total_timeout_s: float
     max_bytes: int | None
+    whose: int = 0
 
 
 @dataclass

@@ -172,23 +172,23 @@ def test_an_argument_can_not_leave_its_place_in_the_path(door):
 
 
 @pytest.mark.parametrize(
-    "reply, said",
+    "reply, said, outcome",
     [
-        (Reply(401, {}, b"{}"), "refused the key"),
-        (Reply(404, {}, b"{}"), "no such thing"),
-        (Reply(429, {"retry-after": "60"}, b""), "allows the next request at"),
-        (Reply(500, {}, b"<html>"), "problem of its own"),
-        (Reply(302, {"location": "https://evil.example.com"}, b""), "problem of its own"),
-        (Reply(200, {}, b'{"login": "octo'), "can not be read"),
+        (Reply(401, {}, b"{}"), "refused the key", "tool_error"),
+        (Reply(404, {}, b"{}"), "no such thing", "tool_error"),
+        (Reply(429, {"retry-after": "60"}, b""), "allows the next request at", "tool_error"),
+        (Reply(500, {}, b"<html>"), "problem of its own", "unavailable"),
+        (Reply(302, {"location": "https://evil.example.com"}, b""), "problem of its own", "unavailable"),
+        (Reply(200, {}, b'{"login": "octo'), "can not be read", "unavailable"),
     ],
 )
-def test_a_refusal_of_the_service_is_a_sentence_for_the_model(door, reply, said):
+def test_a_refusal_of_the_service_is_a_sentence_for_the_model(door, reply, said, outcome):
     door.upstream.reply = reply
     answer = door.call("read", {"owner": "alice"})
 
     assert answer.result["isError"] is True
     assert said in answer.text
-    assert door.records[0].outcome == "tool_error"
+    assert door.records[0].outcome == outcome, "the service's outage does not look like ours or the caller's"
 
 
 # Plugins that misbehave
