@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mcpweb import __version__, config, core_dumps, log_commands
+from mcpweb import __version__, config, core_dumps, log_commands, setting_names
 from mcpweb.errors import AppError
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def up(verbose: bool) -> None:
     from mcpweb.supervisor import Options, supervise
 
     settings = config.load(os.environ)
+    for sentence in setting_names.unknown(os.environ):
+        click.echo(sentence, err=True)
     sys.exit(
         supervise(
             Options(
@@ -133,6 +135,20 @@ def sign_in_link(email: str, admin: bool) -> None:
         role = Role.ADMIN if admin else Role.USER
         link = links.direct_link(addresses.normalise(email), role, links.Links.of(settings()))
         click.echo(f"{settings().url}/sign-in/{link}")
+
+
+@cli.command()
+@click.option("--mail", "address", default="", metavar="ADDRESS", help="Also send a test mail there.")
+def doctor(address: str) -> None:
+    """Check everything that mcpweb needs, a line each; exits 1 when something is bad."""
+    from mcpweb.doctor import checkup
+
+    os.umask(0o077)  # it may be the first to write something
+    found = checkup.run(os.environ, address)
+    for check in found:
+        word = click.style(f"{check.state:<5}", fg={"good": "green", "warn": "yellow", "bad": "red"}[check.state])
+        click.echo(f"{word}{check.name:<23}{check.value}{f'. {check.advice}' if check.advice else ''}")
+    sys.exit(1 if any(check.state == "bad" for check in found) else 0)
 
 
 @cli.command(hidden=True)

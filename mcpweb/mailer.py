@@ -86,10 +86,31 @@ def send(to: str, subject: str, template: str, **context: Any) -> None:
         extra_headers=_HEADERS,
     )
     message.msgId = make_msgid(domain=urlsplit(settings.url).hostname)
-    mail = current_app.extensions["mail"]
     try:
-        with (_Mailbox if settings.has_local_mailbox else _Smtp)(mail) as connection:
+        with _connection(settings) as connection:
             connection.send(message)
     except (smtplib.SMTPException, OSError) as error:
-        code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
-        raise MailRefused(f"{type(error).__name__}{code}") from None
+        raise _refused(error) from None
+
+
+def greet() -> None:
+    """Talk to the mail server up to the login, and hang up: whether mail can be sent, without sending one.
+
+    Raises:
+        MailRefused: see `send`.
+    """
+    try:
+        with _Smtp(current_app.extensions["mail"]) as connection:
+            if connection.host is not None:  # as the library's types have it
+                connection.host.ehlo_or_helo_if_needed()
+    except (smtplib.SMTPException, OSError) as error:
+        raise _refused(error) from None
+
+
+def _connection(settings: Settings) -> flask_mail.Connection:
+    return (_Mailbox if settings.has_local_mailbox else _Smtp)(current_app.extensions["mail"])
+
+
+def _refused(error: Exception) -> MailRefused:
+    code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+    return MailRefused(f"{type(error).__name__}{code}")

@@ -150,6 +150,26 @@ def ping() -> None:
     _connection().ping()
 
 
+def info() -> Mapping[str, Any]:
+    """What the server tells of itself: versions, memory, and how much of it may be used.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    found: Mapping[str, Any] = _connection().info()
+    return found
+
+
+def time() -> tuple[int, int]:
+    """The server's clock: seconds and microseconds since 1970.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    found: tuple[int, int] = _connection().time()
+    return found
+
+
 def depth(hosts: Iterable[str]) -> int:
     """How many jobs wait in the queue of the installation and in those of these hosts.
 

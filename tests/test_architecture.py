@@ -17,7 +17,7 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("*.py") if not path.n
 LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
     {"config", "reachable"},
-    {"crypto", "database", "extensions", "queue", "mailer", "migrating"},
+    {"crypto", "database", "extensions", "queue", "mailer", "migrating", "setting_names"},
     {"policies"},
     {"logs", "supervisor"},
     {"web"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"jobs"},
     {"admin"},
     {"application"},
-    {"log_commands", "leaving"},
+    {"log_commands", "leaving", "doctor"},
     {"wsgi", "cli"},
     {"__main__"},
 ]

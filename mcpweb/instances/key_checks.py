@@ -31,12 +31,21 @@ def ensure(keyring: Keyring) -> None:
 
 
 def check_all(keyring: Keyring) -> list[str]:
-    """Check every key of the ring, inside a transaction; returns a sentence for each key that is missing in it.
+    """As `compare`, inside a transaction; a key that is used for the first time leaves its mark.
 
     Raises:
         KeyUnusable: the database knows another key by one of the ids.
     """
     ensure(keyring)
+    return compare(keyring)
+
+
+def compare(keyring: Keyring) -> list[str]:
+    """Check every key of the ring without writing; returns a sentence for each key that is missing in it.
+
+    Raises:
+        KeyUnusable: the database knows another key by one of the ids.
+    """
     rows = db.session.scalars(select(KeyCheck).where(KeyCheck.key_id.in_(keyring.keys)))
     if wrong := [row.key_id for row in rows if not _fits(row, keyring)]:
         raise _wrong(wrong)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import redis
 from sqlalchemy import func, select
@@ -15,7 +16,7 @@ from mcpweb.config import Settings
 from mcpweb.database import db
 from mcpweb.hosts import host_id
 from mcpweb.instances.house import house
-from mcpweb.instances.models import KeyCheck
+from mcpweb.instances.models import KeyCheck, TrafficMinute
 from mcpweb.logs.following import behind
 from mcpweb.logs.models import AuditEvent
 from mcpweb.web.filters import ago, day
@@ -27,6 +28,9 @@ _LITTLE_DISK = (5 * GB, 1 * GB)
 """Free bytes of the home's disk: below the first it is told, below the second something must be done."""
 _FAR_BEHIND = (2 * MB, 100 * MB)
 """Bytes of log lines that are not in the index yet."""
+_RECENTLY = timedelta(minutes=10)
+_MANY = 5
+"""Failed calls of a service below this are nothing to tell; nor is less than a fifth of its calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,22 @@ def _keys(settings: Settings) -> Check:
     return Check("Encryption keys", "good", value)
 
 
+def _providers(settings: Settings) -> Check:
+    """From what this process finds out itself, and what all of them counted in the last minutes."""
+    resting = sorted({row["host"] for row in house().client.breakers() if row["of"] == "all"})
+    if resting:
+        advice = "Their outage, not ours: calls fail at once, and one at a time tries again. See their status page."
+        return Check("Providers", "warn", f"No answer from {', '.join(resting)}", advice)
+    counted = db.session.execute(
+        select(TrafficMinute.service, func.sum(TrafficMinute.calls), func.sum(TrafficMinute.upstream_errors))
+        .where(TrafficMinute.minute >= clock.utcnow() - _RECENTLY)
+        .group_by(TrafficMinute.service)
+    ).all()
+    if failing := [f"{name} ({bad} of {calls})" for name, calls, bad in counted if bad >= _MANY and bad * 5 >= calls]:
+        return Check("Providers", "warn", f"Many calls failed there: {', '.join(failing)}", "See their status page.")
+    return Check("Providers", "good", "All answer" if counted else "Nothing was asked of them lately")
+
+
 _PARTS: Sequence[tuple[str, Callable[[Settings], Check]]] = (
     ("Database", _database),
     ("Redis", _redis),
@@ -129,6 +149,7 @@ _PARTS: Sequence[tuple[str, Callable[[Settings], Check]]] = (
     ("Disk", _disk),
     ("Audit trail", _audit),
     ("Encryption keys", _keys),
+    ("Providers", _providers),
 )
 
 
