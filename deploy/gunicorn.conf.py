@@ -60,6 +60,15 @@ loglevel = "warning"
 control_socket_disable = True  # it would be made in HOME, shared by all services of a user
 
 
+def on_starting(server):
+    """What gunicorn finds out itself (workers that hang or end, requests that are none) is in our log, too."""
+    from mcpweb.logs import events
+    from mcpweb.logs.writing import LogFiles
+
+    events.start(LogFiles(Path(_env.get("MCPWEB_HOME") or "instance") / "logs"))
+    events.adopt("gunicorn.error")
+
+
 def post_fork(server, worker):
     """No worker outlives a master that is killed."""
     from mcpweb.lifeline import die_with_parent  # importable only now: gunicorn adds its folder to the path late

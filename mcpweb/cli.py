@@ -81,7 +81,9 @@ def web() -> None:
 def worker() -> None:
     """Run the jobs of the queue."""
     from mcpweb.jobs import worker as role
+    from mcpweb.logs import events
 
+    events.last_words()
     role.run(_app())
 
 
@@ -89,7 +91,9 @@ def worker() -> None:
 def ticker() -> None:
     """Put the periodic jobs on the queue."""
     from mcpweb.jobs import ticker as role
+    from mcpweb.logs import events
 
+    events.last_words()
     role.main(config.load(os.environ))
 
 

@@ -22,6 +22,12 @@ class NotFound(AppError):
     status = HTTPStatus.NOT_FOUND
 
 
+class Gone(AppError):
+    """The thing existed, was the asker's own, and was deleted."""
+
+    status = HTTPStatus.GONE
+
+
 class Conflict(AppError):
     """The thing is not in a state that allows this change."""
 

@@ -163,7 +163,7 @@ def test_a_life_from_connecting_to_deleting(installation: Installation, github: 
     page = owner.act("/delete", "/delete", label=LABEL)
     assert "was deleted on" in page.text
     assert owner.call(), "refused"
-    assert owner.page().status == 404
+    assert owner.page().status == 410
     assert counters(installation) == (0, 0)
     find_every_step(owner)
 

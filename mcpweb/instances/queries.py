@@ -10,8 +10,9 @@ from sqlalchemy import func, or_, select
 
 from mcpweb.accounts.models import User
 from mcpweb.database import db
-from mcpweb.errors import NotFound
+from mcpweb.errors import Gone, NotFound
 from mcpweb.instances.models import Instance, ServiceRow, Status
+from mcpweb.logs.models import AuditEvent
 
 
 def get_owned(instance_id: UUID, owner: User) -> Instance:
@@ -19,11 +20,22 @@ def get_owned(instance_id: UUID, owner: User) -> Instance:
 
     Raises:
         NotFound: there is none of this id, or it is somebody else's.
+        Gone: it was the owner's, and is deleted.
     """
     instance = db.session.scalar(select(Instance).where(Instance.id == instance_id, Instance.owner_id == owner.id))
     if instance is None:
+        _refuse_deleted(instance_id, owner)
         raise NotFound("There is no such instance, or it is not yours.")
     return instance
+
+
+def _refuse_deleted(instance_id: UUID, owner: User) -> None:
+    """The audit trail knows whose it was; everybody else asks in vain, as for one that never was."""
+    events = select(AuditEvent).where(AuditEvent.subject == f"instance/{instance_id}").order_by(AuditEvent.seq)
+    found = {event.action: event for event in db.session.scalars(events)}
+    made, deleted = found.get("instance.create"), found.get("instance.delete")
+    if made is not None and deleted is not None and made.actor == owner.email:
+        raise Gone(f"This instance was deleted on {deleted.at:%d %B %Y}. Its key and its tokens are gone with it.")
 
 
 def list_owned(owner: User, now: datetime, *, text: str = "", service: str = "", status: str = "") -> list[Instance]:

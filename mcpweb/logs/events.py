@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +16,8 @@ from mcpweb.errors import Unavailable
 from mcpweb.logs import context
 from mcpweb.logs.lines import entry, line
 from mcpweb.logs.writing import LogFiles
+
+log = logging.getLogger(__name__)
 
 CATEGORIES = ("app", "security", "audit", "performance", "database")
 
@@ -47,6 +52,31 @@ def start(files: LogFiles, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in ("rq.worker", "rq.queue", "werkzeug", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def last_words() -> None:
+    """Log what ends a thread or the process, which nobody else would; the process also says it on its error output."""
+    threading.excepthook = _thread_failed
+    sys.excepthook = _process_failed
+
+
+def adopt(name: str) -> None:
+    """Also take the lines of a logger that keeps to itself, such as that of a web server."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(handler, JsonHandler) for handler in logger.handlers):
+        logger.addHandler(JsonHandler())
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+        name = failed.thread.name if failed.thread else ""
+        log.error("a thread failed", exc_info=failed.exc_value, extra={"thread_name": name})
+
+
+def _process_failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        log.critical("the process failed", exc_info=(kind, error, trace))
+    sys.__excepthook__(kind, error, trace)
 
 
 def files() -> LogFiles:

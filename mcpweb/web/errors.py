@@ -1,52 +1,37 @@
-"""Error pages: plain words, what to do now, and an id to quote."""
+"""Every failure as an answer of its own status: a page for people, problem details or a JSON-RPC error for programs."""
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import time
+from typing import NamedTuple
 
-from flask import Flask, g, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from mcpweb import jsonrpc
 from mcpweb.errors import AppError
-from mcpweb.extensions import login_manager
+from mcpweb.extensions import limiter, login_manager
+from mcpweb.jsonrpc import RpcError
 from mcpweb.logs import events
+from mcpweb.web.error_words import words
 
 log = logging.getLogger(__name__)
 
-_WORDS: dict[int, tuple[str, str, str]] = {
-    400: ("This request can not be read", "Something in it is missing or malformed.", "Go back and try again."),
-    403: (
-        "Not allowed",
-        "This request came from another site, or you may not do this.",
-        "Open the page from here and try again.",
-    ),
-    404: (
-        "Nothing here",
-        "There is no such page, or it is not yours.",
-        "Check the address, or start from your instances.",
-    ),
-    405: ("Not this way", "This address does not take this kind of request.", "Start from your instances."),
-    409: ("This has changed meanwhile", "It is not in a state that allows this.", "Open the page again."),
-    410: ("Gone", "This has been deleted.", "Start from your instances."),
-    413: ("Too much at once", "What was sent is larger than this server takes.", "Send less."),
-    415: ("Not in this form", "This server does not take content of this type.", "Use the form on the page."),
-    422: ("This can not be taken as it is", "A value is missing or wrong.", "Go back and correct it."),
-    429: ("A little too fast", "This was tried very often in a short time.", "Wait a moment, then try again."),
-    500: (
-        "Something broke here",
-        "The fault is ours and has been noted.",
-        "Try again; if it stays, quote the id below.",
-    ),
-    503: ("Back in a moment", "Something that this page needs does not answer.", "Try again in a minute."),
-}
+_KEPT_FIELDS, _KEPT_CHARS, _KEPT_CHARS_IN_ALL = 400, 10_000, 100_000
+"""Beyond this an outlived form is not offered again: a part of it could do what nobody meant."""
+_NEVER_KEPT = ("csrf_token", "password")
+_MACHINE_PATHS = frozenset(("/healthz", "/readyz", "/metrics"))
 
 
 def init_app(app: Flask) -> None:
-    """Answer every failure with a page of its own status."""
+    """Answer every failure in its own status."""
     app.register_error_handler(CSRFError, _expired_form)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(AppError, _app_error)
@@ -55,54 +40,115 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _bug)
 
 
-def page(status: int, sentence: str = "") -> tuple[str, int]:
-    """The error page for a status."""
+def answer(status: int, sentence: str = "") -> Response:
+    """The failure in the form that the client takes: a page, problem details, or a JSON-RPC error."""
+    found = words(status)
+    what_now = _wait() or found.what_now if status == 429 else found.what_now
+    if _is_mcp():
+        failure = RpcError(jsonrpc.INTERNAL_ERROR if status >= 500 else jsonrpc.REFUSED, sentence or found.reason)
+        return Response(jsonrpc.error(failure), status, mimetype="application/json")
+    if takes_json():
+        return _problem(status, found.title, f"{sentence or found.reason} {what_now}")
+    return _page(status, sentence or found.reason, what_now)
+
+
+def takes_json() -> bool:
+    """Whether the client is a program: it says so, or asks for what only programs ask for."""
+    if request.path in _MACHINE_PATHS or _is_mcp():
+        return True
+    asked = request.accept_mimetypes
+    best = asked.best_match(("text/html", "application/json", "application/problem+json"))
+    return best is not None and best != "text/html"
+
+
+def _is_mcp() -> bool:
+    return request.path == "/mcp" or request.path.startswith("/mcp/") or request.path.endswith("/mcp")
+
+
+def _problem(status: int, title: str, detail: str) -> Response:
+    """RFC 9457; a status has no page of its own to point at."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(
+        json.dumps(body | {"request_id": g.get("request_id", "")}), status, mimetype="application/problem+json"
+    )
+
+
+def _page(status: int, sentence: str, what_now: str) -> Response:
     if status >= 500:
         # Every template is given the user; when it is the database that failed, asking for one would fail again.
         g._login_user = login_manager.anonymous_user()
-    title, usual, what_now = _WORDS.get(status) or _WORDS[400 if status < 500 else 500]
-    html = render_template(
-        "errors/error.html",
-        status=status,
-        title=title,
-        sentence=sentence or usual,
-        what_now=what_now,
-        request_id=g.get("request_id", ""),
-    )
-    return html, status
+    request_id = g.get("request_id", "")
+    title = words(status).title
+    told = {"title": title, "sentence": sentence, "what_now": what_now, "request_id": request_id}
+    try:
+        return make_response(render_template("errors/error.html", status=status, **told), status)
+    except Exception:  # the last resort: a fault in what shows faults must not hide the first one
+        log.exception("the error page failed")
+        text = f"{title}. {sentence} {what_now}\nRequest {request_id}\n"
+        return Response(text, status, mimetype="text/plain")
+
+
+def _wait() -> str:
+    """How long to wait, where a limit says so."""
+    limit = limiter.current_limit
+    if limit is None:
+        return ""
+    seconds = max(1, math.ceil(limit.reset_at - time.time()))
+    return f"Wait {f'{seconds} seconds' if seconds < 120 else f'{math.ceil(seconds / 60)} minutes'}, then try again."
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < 400:
         return error
-    html, status = page(error.code)
-    headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
-    return html, status, headers
+    response = answer(error.code)
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response
 
 
 def _app_error(error: AppError) -> ResponseReturnValue:
-    return page(int(error.status), error.sentence)
+    return answer(int(error.status), error.sentence)
+
+
+class _Kept(NamedTuple):
+    """What is offered again of a form; `is_whole` is False when it was too much."""
+
+    fields: list[tuple[str, str]]
+    is_whole: bool
 
 
 def _expired_form(error: CSRFError) -> ResponseReturnValue:
     """The form's token has ended with the session: offer the same form again, without what is secret."""
     events.security("form token refused", level="warning", path=request.path, reason=str(error.description))
-    kept = [
+    if takes_json():
+        return answer(400)
+    kept = _kept()
+    action = request.full_path if request.query_string else request.path
+    return make_response(
+        render_template("errors/csrf.html", kept=kept, action=action, request_id=g.get("request_id", "")), 400
+    )
+
+
+def _kept() -> _Kept:
+    fields = [
         (name, value)
         for name, value in request.form.items(multi=True)
-        if name != "csrf_token" and not name.startswith("credential-") and len(value) <= 1000
+        if name not in _NEVER_KEPT and not name.startswith("credential-")
     ]
-    return render_template(
-        "errors/csrf.html", fields=kept[:50], action=request.path, request_id=g.get("request_id", "")
-    ), 400
+    sizes = [len(name) + len(value) for name, value in fields]
+    fits = len(fields) <= _KEPT_FIELDS and max(sizes, default=0) <= _KEPT_CHARS and sum(sizes) <= _KEPT_CHARS_IN_ALL
+    return _Kept(fields if fits else [], fits)
 
 
 def _database_away(error: OperationalError | PoolTimeout) -> ResponseReturnValue:
     log.error("the database does not answer", extra={"error": type(error).__name__})
-    html, status = page(503)
-    return html, status, {"Retry-After": "10"}
+    response = answer(503)
+    response.headers["Retry-After"] = "10"
+    return response
 
 
 def _bug(error: Exception) -> ResponseReturnValue:
-    log.exception("unexpected error", extra={"path": request.path, "method": request.method})
-    return page(InternalServerError.code)
+    where = {"path": request.path, "method": request.method, "endpoint": request.endpoint or ""}
+    log.exception("unexpected error", extra=where)
+    return answer(InternalServerError.code)

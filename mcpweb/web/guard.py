@@ -11,6 +11,7 @@ from flask_login import current_user
 from werkzeug.exceptions import SecurityError
 
 from mcpweb.logs import context, events
+from mcpweb.web.errors import takes_json
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
@@ -68,6 +69,8 @@ def _signed_in() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "is_public", False):
         return None
+    if takes_json():
+        abort(401)
     if request.method not in _SAFE:
         flash("Your session has ended. Sign in, then try again.", "error")
         return redirect(url_for("accounts.ask"), code=303)
