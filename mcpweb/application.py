@@ -17,7 +17,7 @@ from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
 from mcpweb.accounts import routes as account_routes
 from mcpweb.admin import instance_routes as admin_instance_routes
 from mcpweb.admin import log_routes as admin_log_routes
-from mcpweb.admin import maintenance_routes, people_routes, service_routes
+from mcpweb.admin import maintenance_routes, people_routes, policy_routes, service_routes
 from mcpweb.admin import routes as admin_routes
 from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(module.bp)
     for module in (admin_routes, admin_log_routes, people_routes, maintenance_routes):
         app.register_blueprint(module.bp)
-    for module in (admin_instance_routes, service_routes):
+    for module in (admin_instance_routes, service_routes, policy_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)

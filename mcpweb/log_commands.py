@@ -66,10 +66,10 @@ def logs_verify() -> None:
     """Compare the closed days with their list; exits 1 when one is changed, missing, damaged or not listed."""
     from mcpweb.crypto import with_keys
     from mcpweb.logs.integrity import verify
-    from mcpweb.logs.retention import Policy
+    from mcpweb.logs.retention import list_key
 
     settings = with_keys(config.load(os.environ))
-    found = verify(settings.home / "logs", Policy.of(settings).key)
+    found = verify(settings.home / "logs", list_key(settings))
     for sentence in found.sentences:
         click.echo(sentence)
     click.echo(_counted(found.counts) or "no day is closed yet")

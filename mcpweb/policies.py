@@ -58,8 +58,18 @@ POLICIES: Mapping[str, Policy] = {policy.name: policy for policy in _POLICIES}
 
 
 def value(name: str, settings: Settings) -> int:
-    """What holds now: the decision, or else the default; a row that can not be read is as if it were not there."""
+    """What holds now: the decision, or else the default; a row that can not be read is as if it were not there.
+
+    The database is asked each time, so that a decision holds at once in every process; no call may ask here.
+    """
     policy = POLICIES[name]
-    row = db.session.get(PolicyRow, name)
-    found = int(row.value) if row is not None and row.value.isascii() and row.value.isdigit() else -1
-    return found if policy.low <= found <= policy.high else policy.default_of(settings)
+    decided = decided_value(policy, db.session.get(PolicyRow, name, populate_existing=True))
+    return policy.default_of(settings) if decided is None else decided
+
+
+def decided_value(policy: Policy, row: PolicyRow | None) -> int | None:
+    """The number in a row; None without a row, or with one that can not be read or is out of bounds."""
+    if row is None or not (row.value.isascii() and row.value.isdigit() and len(row.value) <= 10):
+        return None
+    found = int(row.value)
+    return found if policy.low <= found <= policy.high else None

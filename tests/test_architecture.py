@@ -42,7 +42,7 @@ EDGE = {
     "routes.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
     "log_routes.py", "log_commands.py", "people_routes.py", "maintenance_routes.py",
-    "maintenance_forms.py",
+    "maintenance_forms.py", "policy_routes.py", "policy_forms.py",
     "people_forms.py", "instance_routes.py", "service_routes.py",
 }  # fmt: skip
 ALLOWED = {

@@ -106,6 +106,10 @@ POLICIES = {
     "admin_maintenance.schedule": ADMINS,
     "admin_maintenance.reset": ADMINS,
     "admin_maintenance.drop_cache": ADMINS,
+    "admin_policies.index": ADMINS,
+    "admin_policies.form": ADMINS,
+    "admin_policies.change": ADMINS,
+    "admin_policies.restore": ADMINS,
     "monitoring.alive": EVERYBODY,
     "monitoring.ready": EVERYBODY,
 }
@@ -147,6 +151,8 @@ def world(
         "kind": "csv",
         "token": link,
         "job": "recount",
+        "section": "logs",
+        "policy": "log_days",
         "line_id": str(_LINE << OFFSET_BITS),
     }
     fill(log_index(), 1, file_id=_LINE)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from mcpweb import policies
 from mcpweb.accounts.models import Role, User
 from mcpweb.admin import maintenance_words as words
 from mcpweb.config import Settings
@@ -60,14 +61,14 @@ def _log_budget(found: Sequence[JobRun], settings: Settings) -> Check:
     """As the last maintenance found it: measuring anew would look at every file of every instance."""
     run = next((one for one in found if one.job == "maintain_logs"), None)
     used = run.report.get("used_bytes") if run else None
-    link = "/admin/maintenance/logs"
+    link, budget_mb = "/admin/maintenance/logs", policies.value("log_disk_mb", settings)
     if run is None or used is None:
-        return Check("Log budget", "good", f"Not measured yet; at most {settings.log_disk_mb:,} MB", link=link)
-    share = used / (settings.log_disk_mb * MB)
-    value = f"{share:.0%} of {settings.log_disk_mb:,} MB, measured {ago(run.started_at)}"
+        return Check("Log budget", "good", f"Not measured yet; at most {budget_mb:,} MB", link=link)
+    share = used / (budget_mb * MB)
+    value = f"{share:.0%} of {budget_mb:,} MB, measured {ago(run.started_at)}"
     if share < 0.9:
         return Check("Log budget", "good", value, link=link)
-    return Check("Log budget", "warn", value, "The oldest days go first. Raise MCPWEB_LOG_DISK_MB to keep them.", link)
+    return Check("Log budget", "warn", value, "The oldest days go first. Raise the budget to keep them.", link)
 
 
 def _actions() -> list[dict[str, Any]]:

@@ -23,7 +23,6 @@ from mcpweb.instances.life_forms import DeleteForm, OverlapForm, ToolsForm
 from mcpweb.instances.models import Instance
 from mcpweb.instances.reveal import keep_for_once
 from mcpweb.logs import events
-from mcpweb.web.current import settings
 
 bp = Blueprint("life", __name__, url_prefix="/instances/<uuid:instance_id>")
 
@@ -58,7 +57,7 @@ def activate(instance_id: UUID) -> ResponseReturnValue:
 def renew(instance_id: UUID) -> ResponseReturnValue:
     """Bring an ended instance back."""
     instance = _mine(instance_id)
-    form = LifetimeForm().limited(settings().instance_days_max)
+    form = LifetimeForm().limited(routes.longest_days())
     if not form.validate_on_submit():
         return _retry(instance, form)
     lifecycle.renew(instance, form.expires_at, _longest(), current_user.email)
@@ -70,9 +69,9 @@ def extend(instance_id: UUID) -> ResponseReturnValue:
     """Move the end away. The page is where reminders lead; what has ended meanwhile is renewed there."""
     instance = _mine(instance_id)
     if request.method != "POST":
-        page = pages.extend_page(instance, house().registry, clock.utcnow(), settings().instance_days_max)
+        page = pages.extend_page(instance, house().registry, clock.utcnow(), routes.longest_days())
         return render_template("instances/extend.html", **page, nav="instances")
-    form = LifetimeForm().limited(settings().instance_days_max)
+    form = LifetimeForm().limited(routes.longest_days())
     if not form.validate_on_submit():
         return _retry(instance, form)
     lifecycle.extend(instance, form.expires_at, _longest(), current_user.email)
@@ -188,7 +187,7 @@ def _mine(instance_id: UUID) -> Instance:
 
 
 def _longest() -> timedelta:
-    return timedelta(days=settings().instance_days_max)
+    return timedelta(days=routes.longest_days())
 
 
 def _service(instance: Instance) -> Service:

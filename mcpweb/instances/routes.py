@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, send_fro
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from mcpweb import clock
+from mcpweb import clock, policies
 from mcpweb.catalog import checking
 from mcpweb.catalog.checking import Checked, CheckRefused
 from mcpweb.catalog.registry import Service
@@ -54,7 +54,7 @@ def connect_form(name: str) -> ResponseReturnValue:
 def connect(name: str) -> ResponseReturnValue:
     """Check the credential at the service, then open an instance."""
     service = _service(name, enabled=True)
-    form = forms.for_service(service.manifest, settings().instance_days_max)
+    form = forms.for_service(service.manifest, longest_days())
     if not form.validate_on_submit():
         return _connect_page(service, form, status=422)
     key = UUID(form.creation_key.data)
@@ -118,10 +118,15 @@ def page(instance_id: UUID) -> str:
     )
 
 
+def longest_days() -> int:
+    """Most days that an instance lives from now on."""
+    return policies.value("instance_days_max", settings())
+
+
 def _changes() -> dict[str, object]:
     """The forms on an instance's page."""
     return {
-        "end_form": LifetimeForm().limited(settings().instance_days_max),
+        "end_form": LifetimeForm().limited(longest_days()),
         "name_form": NameForm(formdata=None),
         "overlap_form": OverlapForm(formdata=None),
     }
@@ -145,8 +150,8 @@ def _connect_page(
     html = render_template(
         "services/connect.html",
         service=pages.service_tile(service, enabled=True),
-        form=form or forms.for_service(service.manifest, settings().instance_days_max),
-        max_days=settings().instance_days_max,
+        form=form or forms.for_service(service.manifest, longest_days()),
+        max_days=longest_days(),
         refusal=refusal,
         nav="services",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from mcpweb import clock
 from mcpweb.config import Settings
+from mcpweb.database import db
 from mcpweb.hosts import host_id
 from mcpweb.jobs import runs
 from mcpweb.logs import events, maintenance
@@ -40,10 +41,12 @@ def run(settings: Settings, *, dry_run: bool = False) -> Report:
         Conflict: another run is at work on this host.
         Unavailable: the index does not answer; the next run takes out what is left.
     """
-    report = maintenance.maintain(events.files(), clock.utcnow(), Policy.of(settings), dry_run=dry_run, tell=_tell)
+    policy = Policy.of(settings)
+    db.session.commit()  # ends the read: the work on the files may take minutes
+    report = maintenance.maintain(events.files(), clock.utcnow(), policy, dry_run=dry_run, tell=_tell)
     if not dry_run:
         gone = {name.removeprefix("system/") for name in report.deleted if name.startswith("system/")}
-        oldest = clock.utcnow().date() - timedelta(days=settings.log_days)
+        oldest = clock.utcnow().date() - timedelta(days=policy.days)
         forget(settings.home / "logs", host_id(settings.home / "run"), open_index(settings), gone, oldest)
         # The head of the list stands in the log, and with it in tomorrow's list: its end can not be cut off unseen.
         events.app(

@@ -9,7 +9,7 @@ from mcpweb.jobs import cleaning, log_maintenance, runs
 from mcpweb.logs import events, integrity
 from mcpweb.logs.opening import open_index
 from mcpweb.logs.rebuilding import rebuild
-from mcpweb.logs.retention import Policy
+from mcpweb.logs.retention import list_key
 from mcpweb.queue import job
 from mcpweb.web.current import settings
 
@@ -43,7 +43,7 @@ def preview_log_maintenance() -> dict[str, Any]:
 @job("verify_logs")
 def verify_logs() -> dict[str, Any]:
     """Whether the closed days on this host fit their list."""
-    found = integrity.verify(events.files().root, Policy.of(settings()).key)
+    found = integrity.verify(events.files().root, list_key(settings()))
     return {
         "items": len(found.findings),
         "is_sound": found.is_whole,

@@ -57,6 +57,11 @@ class Report:
         return told
 
 
+def is_finished(file: DayFile, now: datetime) -> bool:
+    """Whether nobody writes into a file of this day any more."""
+    return now >= datetime.combine(file.day + timedelta(days=1), time(), UTC) + _GRACE
+
+
 Tell = Callable[[Report, int], None]
 
 
@@ -99,7 +104,7 @@ class _Run:
                     self._try(self._name(file.packed), file.packed.unlink)
         before = sum(file.size for file in found.days)
         for file in found.days:
-            if self._is_finished(file) and is_there(file.plain):
+            if is_finished(file, self.now) and is_there(file.plain):
                 self._try(self._name(file.plain), self._close, file)
         self._verify(found.days, wrong)
         self._delete(found.days)
@@ -107,9 +112,6 @@ class _Run:
         self.report.used_bytes = sum(file.size for file in found.days)
         self.report.manifest_lines, self.report.manifest_head = self.listed.lines, self.listed.head
         return self.report
-
-    def _is_finished(self, file: DayFile) -> bool:
-        return self.now >= datetime.combine(file.day + timedelta(days=1), time(), UTC) + _GRACE
 
     def _close(self, file: DayFile) -> None:
         if not self.report.is_dry_run:
@@ -143,7 +145,7 @@ class _Run:
     def _may_go(self, file: DayFile) -> bool:
         """Whether it is closed, and no foreign file in the place of one; what could not be closed stays."""
         if self.report.is_dry_run and is_there(file.plain):
-            return self._is_finished(file)
+            return is_finished(file, self.now)
         is_ours = not file.is_system or self.listed.closed(file.name) is not None
         return is_ours and is_there(file.packed) and not is_there(file.plain)
 

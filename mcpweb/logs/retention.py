@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from mcpweb import policies
 from mcpweb.config import Settings
 from mcpweb.crypto import derive
 from mcpweb.logs.days import DayFile
@@ -25,14 +26,23 @@ class Policy:
     disk_bytes: int = 10_000 * MB
 
     @classmethod
-    def of(cls, settings: Settings) -> Policy:
-        """What the operator has decided."""
+    def of(cls, settings: Settings, wished: Mapping[str, int] | None = None) -> Policy:
+        """What holds now, or would hold with the wished values of some policies."""
+
+        def number(name: str) -> int:
+            return wished[name] if wished and name in wished else policies.value(name, settings)
+
         return cls(
-            key=derive(settings.secret_key, "log manifest").encode(),
-            days=settings.log_days,
-            days_of={"security": settings.log_days_security, "audit": settings.log_days_audit},
-            disk_bytes=settings.log_disk_mb * MB,
+            key=list_key(settings),
+            days=number("log_days"),
+            days_of={"security": number("log_days_security"), "audit": number("log_days_audit")},
+            disk_bytes=number("log_disk_mb") * MB,
         )
+
+
+def list_key(settings: Settings) -> bytes:
+    """The key that seals the list of closed days; it needs no database."""
+    return derive(settings.secret_key, "log manifest").encode()
 
 
 def too_old(files: list[DayFile], policy: Policy, today: date) -> list[DayFile]:

@@ -103,7 +103,7 @@ def _index(settings: Settings) -> Check:
 def _disk(settings: Settings) -> Check:
     usage = shutil.disk_usage(settings.home)
     state = _grade(usage.free, *_LITTLE_DISK)
-    advice = "" if state == "good" else "Make room, or lower MCPWEB_LOG_DISK_MB."
+    advice = "" if state == "good" else "Make room, or lower the disk budget of the logs."
     return Check("Disk", state, f"{_size(usage.free)} of {_size(usage.total)} free", advice)
 
 
