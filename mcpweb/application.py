@@ -17,7 +17,7 @@ from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
 from mcpweb.accounts import routes as account_routes
 from mcpweb.admin import instance_routes as admin_instance_routes
 from mcpweb.admin import log_routes as admin_log_routes
-from mcpweb.admin import maintenance_routes, people_routes, policy_routes, service_routes
+from mcpweb.admin import maintenance_mode_routes, maintenance_routes, people_routes, policy_routes, service_routes
 from mcpweb.admin import routes as admin_routes
 from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
@@ -40,7 +40,7 @@ from mcpweb.logs.opening import open_index
 from mcpweb.logs.writing import MB, LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
 from mcpweb.shipped import folder
-from mcpweb.web import errors, filters, guard, headers, mailbox
+from mcpweb.web import closed, errors, filters, guard, headers, mailbox
 from mcpweb.web import routes as web_routes
 from mcpweb.web.client_address import ClientAddress
 
@@ -78,13 +78,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.extensions["mcpweb_log_index"] = open_index(settings)
     _extensions(app, settings, redis)
-    for part in (filters, errors, guard):
+    for part in (filters, errors, guard, closed):
         part.init_app(app)
     for module in (web_routes, account_routes, instance_routes, life_routes, log_routes, monitoring_routes):
         app.register_blueprint(module.bp)
     for module in (admin_routes, admin_log_routes, people_routes, maintenance_routes):
         app.register_blueprint(module.bp)
-    for module in (admin_instance_routes, service_routes, policy_routes):
+    for module in (admin_instance_routes, service_routes, policy_routes, maintenance_mode_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)

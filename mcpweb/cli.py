@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mcpweb import __version__, config, core_dumps, log_commands, setting_names
+from mcpweb import __version__, config, core_dumps, log_commands, setting_names, upkeep_commands
 from mcpweb.errors import AppError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def cli() -> None:
 
 cli.add_command(log_commands.audit)
 cli.add_command(log_commands.logs)
+cli.add_command(upkeep_commands.maintenance)
 
 
 def main() -> NoReturn:

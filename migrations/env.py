@@ -5,6 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
+from mcpweb import closure as _closure  # noqa: F401
 from mcpweb import policies as _policies  # noqa: F401
 from mcpweb.accounts import models as _accounts  # noqa: F401 - known to the metadata
 from mcpweb.database import Base, UTCDateTime, db

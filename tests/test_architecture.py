@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
     {"config", "reachable"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating", "setting_names"},
-    {"policies"},
+    {"policies", "closure"},
     {"logs", "supervisor"},
     {"web"},
     {"catalog"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"jobs"},
     {"admin"},
     {"application"},
-    {"log_commands", "leaving", "doctor"},
+    {"log_commands", "leaving", "doctor", "upkeep_commands"},
     {"wsgi", "cli"},
     {"__main__"},
 ]
@@ -41,8 +41,9 @@ FLASK = {
 EDGE = {
     "routes.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
-    "log_routes.py", "log_commands.py", "people_routes.py", "maintenance_routes.py",
+    "log_routes.py", "log_commands.py", "upkeep_commands.py", "people_routes.py", "maintenance_routes.py",
     "maintenance_forms.py", "policy_routes.py", "policy_forms.py",
+    "maintenance_mode_routes.py", "maintenance_mode_forms.py",
     "people_forms.py", "instance_routes.py", "service_routes.py",
 }  # fmt: skip
 ALLOWED = {

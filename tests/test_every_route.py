@@ -110,6 +110,9 @@ POLICIES = {
     "admin_policies.form": ADMINS,
     "admin_policies.change": ADMINS,
     "admin_policies.restore": ADMINS,
+    "admin_mode.show": ADMINS,
+    "admin_mode.switch_on": ADMINS,
+    "admin_mode.switch_off": ADMINS,
     "monitoring.alive": EVERYBODY,
     "monitoring.ready": EVERYBODY,
 }

@@ -28,7 +28,7 @@ _MAX_NOTED = 100
 
 
 class Closed(Exception):
-    """The instance is inactive or expired; the text says so and names the page that mends it."""
+    """The server is closed, or the instance inactive or expired; the text says so, and what mends it."""
 
 
 @dataclass(slots=True)
@@ -120,12 +120,18 @@ class Exchange:
         return result
 
     def check_open(self) -> None:
-        """Compare status and end date with the clock.
+        """Compare maintenance mode, status and end date with the clock.
 
         Raises:
-            Closed: the instance is inactive or expired.
+            Closed: the server is closed for maintenance, or the instance is inactive or expired.
         """
         access = self.visit.access
+        if access.closed_until is not None and access.closed_until > clock.utcnow():
+            raise Closed(
+                f"This server is closed for maintenance until {access.closed_until:%H:%M} UTC on "
+                f"{access.closed_until.day} {access.closed_until:%B}: {access.closed_message} "
+                "Nothing was done. Try the same call again after that time."
+            )
         if access.status != "active":
             url = self.visit.shared.page_url(access.instance_id)
             raise Closed(f"The connection “{access.label}” is switched off. Its owner can switch it on again: {url}")
@@ -151,7 +157,7 @@ class Exchange:
         is asked for again here, at the last moment before the credential is used.
 
         Raises:
-            Closed: the instance is inactive or expired.
+            Closed: as `check_open`.
             Unauthorized: the token was revoked, or the instance deleted.
         """
         visit = self.visit

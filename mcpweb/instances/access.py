@@ -45,6 +45,10 @@ class Access:
     """Each valid token by its hash."""
     keeps_arguments: bool = True
     """Whether the arguments of a call stand in its log line."""
+    closed_until: datetime | None = None
+    """The end of the maintenance mode that holds, if one does."""
+    closed_message: str = ""
+    """What everybody is told until then."""
 
     def admits(self, token_hash: bytes) -> bool:
         """Whether the token of this hash opens the instance at this moment."""

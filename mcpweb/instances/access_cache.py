@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mcpweb import clock
+from mcpweb import clock, closure
 from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, is_token
 from mcpweb.database import db
@@ -230,6 +230,7 @@ class AccessCache:
         row = db.session.get(ServiceRow, instance.service_name)
         if service is None or row is None or not row.is_enabled:
             return None
+        closed = closure.present(clock.utcnow())
         return Access(
             instance_id=instance.id,
             owner_id=instance.owner_id,
@@ -243,4 +244,6 @@ class AccessCache:
                 row.token_hash: TokenAccess(row.id, row.expires_at) for row in instance.tokens if row.revoked_at is None
             },
             keeps_arguments=instance.keeps_arguments,
+            closed_until=closed.ends_at if closed else None,
+            closed_message=closed.message if closed else "",
         )

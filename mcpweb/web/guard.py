@@ -11,6 +11,7 @@ from flask_login import current_user
 from werkzeug.exceptions import SecurityError
 
 from mcpweb.logs import context, events
+from mcpweb.web import closed
 from mcpweb.web.errors import takes_json
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
@@ -30,6 +31,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_our_name)
     app.before_request(_same_origin)
     app.before_request(_plain_form)
+    app.before_request(closed.refuse)
     app.before_request(_signed_in)
 
 

@@ -17,10 +17,12 @@ def upgrade() -> None:
     _alerts()
     _exports_and_searches()
     _stops()
+    _closure()
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("closure")
     _without_stops()
     _without_exports_and_searches()
     _without_alerts()
@@ -40,6 +42,18 @@ def _policies() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_by", sa.String(length=254), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_policy")),
+    )
+
+
+def _closure() -> None:
+    op.create_table(
+        "closure",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("message", sa.String(length=300), nullable=False),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_whom", sa.String(length=254), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_closure")),
     )
 
 
