@@ -22,7 +22,7 @@ from mcpweb.admin import routes as admin_routes
 from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.config import Settings, is_loopback
-from mcpweb.crypto import Keyring, derive, with_keys
+from mcpweb.crypto import Keyring, derive, encryption_key_file, with_keys
 from mcpweb.database import db, prepare_engine
 from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
@@ -56,7 +56,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         ConfigError: settings that can not be used.
         KeyUnusable: encryption keys that can not be used.
     """
-    settings = with_keys(settings or config.load(os.environ))
+    given = settings or config.load(os.environ)
+    settings = with_keys(given)
     app = Flask("mcpweb", template_folder="templates", static_folder="static")
     app.config.update(_flask_config(settings))
     events.start(LogFiles(settings.home / "logs", settings.log_user_mb_per_day * MB))
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.redis_is_open:
         log.warning("Redis asks for no password; give it one, and put it into MCPWEB_REDIS_URL")
     found = registry.discover(plugin_folders(settings), registry.read_ports(ports_file(settings)), settings.base_urls)
-    keyring = Keyring.parse(settings.encryption_keys)
+    keyring = Keyring.parse(settings.encryption_keys, encryption_key_file(given))
     redis = queue.connect(settings.redis_url or "redis://127.0.0.1:6379/0")
     run = settings.home / "run"
     propagation = Propagation(Generations(run / "generations"), redis, run)

@@ -34,6 +34,7 @@ def cli() -> None:
 cli.add_command(log_commands.audit)
 cli.add_command(log_commands.logs)
 cli.add_command(upkeep_commands.maintenance)
+cli.add_command(upkeep_commands.rotate_keys)
 
 
 def main() -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -36,15 +37,20 @@ class KeyUnusable(AppError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Keyring:
-    """AES-256-GCM keys by id. The first one seals, all of them open."""
+    """AES-256-GCM keys by id. The first one seals, all of them open.
+
+    With a file, what stands in it counts: whoever seals, or meets a key that is not known here, reads it again. So a
+    process needs no restart to open what another one has sealed with a new key, and never seals with an old one.
+    """
 
     keys: Mapping[str, AESGCM] = field(repr=False)
+    file: Path | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Keyring:
-        """Read `id:base64,id:base64`, newest first.
+    def parse(cls, text: str, file: Path | None = None) -> Keyring:
+        """Read `id:base64,id:base64`, newest first; `file` is where that stands, if it may change while we run.
 
         Raises:
             KeyUnusable: an entry is not an id of 1 to 20 characters with 32 bytes.
@@ -61,17 +67,25 @@ class Keyring:
             keys[key_id] = AESGCM(raw)
         if not keys:
             raise KeyUnusable("MCPWEB_ENCRYPTION_KEYS holds no key")
-        return cls(keys)
+        return cls(keys, file)
 
     @property
     def newest(self) -> str:
         """The id of the key that seals."""
         return next(iter(self.keys))
 
+    def read_again(self) -> None:
+        """Take in what the file holds by now; one that can not be read changes nothing."""
+        if self.file is not None:
+            with contextlib.suppress(OSError, ValueError, KeyUnusable):
+                self.keys = Keyring.parse(self.file.read_text(encoding="utf-8")).keys
+
     def seal(self, plain: bytes, context: str) -> tuple[str, bytes]:
         """Encrypt, bound to a context such as `instance/<uuid>/credential`: (key id, version + nonce + ciphertext)."""
+        self.read_again()
+        key_id, key = next(iter(self.keys.items()))
         nonce = os.urandom(_NONCE_BYTES)
-        return self.newest, _VERSION + nonce + self.keys[self.newest].encrypt(nonce, plain, _aad(self.newest, context))
+        return key_id, _VERSION + nonce + key.encrypt(nonce, plain, _aad(key_id, context))
 
     def open(self, key_id: str, sealed: bytes, context: str) -> bytes:
         """Decrypt what `seal` made for the same context.
@@ -79,6 +93,8 @@ class Keyring:
         Raises:
             KeyUnusable: the key is not in the ring, or the data was made for another context, or changed.
         """
+        if key_id not in self.keys:
+            self.read_again()
         key = self.keys.get(key_id)
         if key is None or sealed[:1] != _VERSION:
             raise KeyUnusable("A stored secret was sealed with a key that this server does not have")
@@ -149,6 +165,34 @@ def new_secret() -> str:
 def new_encryption_key() -> str:
     """An entry of the key ring with a fresh id and 32 random bytes."""
     return f"k{secrets.token_hex(3)}:{base64.b64encode(os.urandom(32)).decode()}"
+
+
+def add_encryption_key(path: Path) -> str:
+    """Put a fresh key in front of those in the file, whole and at once; returns its id.
+
+    Raises:
+        KeyUnusable: what stands in the file can not be read; nothing was changed.
+    """
+    entry, folder = new_encryption_key(), os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two at once, the second adds to what the first has written
+        before = path.read_text(encoding="utf-8").strip()
+        Keyring.parse(before)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{entry},{before}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return entry.partition(":")[0]
+
+
+def encryption_key_file(settings: Settings) -> Path | None:
+    """Where the home folder keeps the encryption keys; None when the operator names them in the settings."""
+    return None if settings.encryption_keys else settings.home / "keys" / "encryption_keys"
 
 
 def with_keys(settings: Settings) -> Settings:

@@ -100,6 +100,7 @@ POLICIES = {
     "admin_services.enable": ADMINS,
     "admin_maintenance.index": ADMINS,
     "admin_maintenance.logs": ADMINS,
+    "admin_maintenance.keys": ADMINS,
     "admin_maintenance.show": ADMINS,
     "admin_maintenance.run": ADMINS,
     "admin_maintenance.schedule_form": ADMINS,

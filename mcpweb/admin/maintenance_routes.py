@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from mcpweb import clock
-from mcpweb.admin import maintenance_cache, maintenance_pages
+from mcpweb.admin import key_pages, maintenance_cache, maintenance_pages
 from mcpweb.admin.maintenance_forms import ScheduleForm
 from mcpweb.admin.maintenance_words import title
 from mcpweb.jobs import rescheduling, runs
@@ -27,6 +27,12 @@ def logs() -> ResponseReturnValue:
     return _page("admin/maintenance_logs.html", **maintenance_pages.logs_page(clock.utcnow()))
 
 
+@bp.get("/keys")
+def keys() -> ResponseReturnValue:
+    """The encryption keys: how old, what each has sealed, and which may go."""
+    return _page("admin/keys.html", **key_pages.keys_page(clock.utcnow()))
+
+
 @bp.get("/<job>")
 def show(job: str) -> ResponseReturnValue:
     """One job, with the reports of its runs."""
@@ -41,8 +47,7 @@ def run(job: str) -> ResponseReturnValue:
         flash(f"{title(job)} starts as soon as a worker is free.", "success")
     else:
         flash(f"{title(job)} is at work already or waits for a worker. It was not started again.", "error")
-    is_of_logs = request.form.get("back") == "logs"
-    return redirect(url_for(".logs") if is_of_logs else url_for(".show", job=job), code=303)
+    return redirect(_after_start(job), code=303)
 
 
 @bp.get("/<job>/schedule")
@@ -82,6 +87,11 @@ def drop_cache() -> ResponseReturnValue:
     maintenance_cache.drop(current_user.email)
     flash("Every remembered access on this host is dropped. The next calls ask the database.", "success")
     return redirect(url_for(".index"), code=303)
+
+
+def _after_start(job: str) -> str:
+    back = request.form.get("back")
+    return url_for(f".{back}") if back in ("logs", "keys") else url_for(".show", job=job)
 
 
 def _schedule_page(job: str, form: ScheduleForm, asked: ScheduleForm | None) -> str:

@@ -24,6 +24,7 @@ _TITLES = {
     "preview_log_maintenance": "Dry run of log maintenance",
     "verify_logs": "Log integrity",
     "rebuild_index": "Index rebuild",
+    "reseal": "Key rotation",
 }
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _LABELS = {

@@ -104,7 +104,12 @@ class Instance(Base):
     @property
     def credential_context(self) -> str:
         """What the sealed credential is bound to, so that it opens in this row only."""
-        return f"instance/{self.id}/credential"
+        return self.context_of(self.id)
+
+    @staticmethod
+    def context_of(instance_id: UUID) -> str:
+        """As `credential_context`, of the instance of this id."""
+        return f"instance/{instance_id}/credential"
 
 
 class InstanceToken(Base):

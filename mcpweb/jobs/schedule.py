@@ -99,6 +99,7 @@ _ON_DEMAND = (
         timeout_s=3600,
     ),
     Plan("verify_logs", "Compares the closed days of the log with their list.", When(), per_host=True, timeout_s=3600),
+    Plan("reseal", "Seals every stored credential with the newest encryption key.", When(), timeout_s=3600),
     Plan("rebuild_index", "Builds the log index anew from the files.", When(), per_host=True, timeout_s=3600),
 )
 

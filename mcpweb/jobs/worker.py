@@ -17,6 +17,7 @@ from mcpweb.jobs import expiry as _expiry  # noqa: F401 - lists its job
 from mcpweb.jobs import log_maintenance as _log_maintenance  # noqa: F401 - lists its job
 from mcpweb.jobs import previewing as _previewing  # noqa: F401 - lists its jobs
 from mcpweb.jobs import reminding as _reminding  # noqa: F401 - lists its job
+from mcpweb.jobs import resealing as _resealing  # noqa: F401 - lists its job
 from mcpweb.jobs import runs
 from mcpweb.lifeline import die_with_parent
 from mcpweb.logs import context

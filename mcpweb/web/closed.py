@@ -10,10 +10,10 @@ from flask_login import current_user
 
 from mcpweb import clock, closure
 
-_OPEN = frozenset(("static", "web.help_page", "web.theme", "instances.logo"))
-"""What needs no administrator and no database."""
-_OPEN_PARTS = frozenset(("monitoring",))
 _WAY_IN = frozenset(f"accounts.{name}" for name in ("ask", "send", "sent", "code", "look", "use", "sign_out"))
+"""How administrators sign in. Asking for the closure here would make these pages wait for the database."""
+_OPEN = frozenset(("static", "web.help_page", "web.theme", "instances.logo")) | _WAY_IN
+_OPEN_PARTS = frozenset(("monitoring", "mailbox"))
 
 
 def init_app(app: Flask) -> None:
@@ -23,13 +23,10 @@ def init_app(app: Flask) -> None:
 
 def refuse() -> ResponseReturnValue | None:
     """The answer to a request while the server is closed; None for what stays open."""
-    endpoint = request.endpoint
-    if endpoint is None or endpoint in _OPEN or request.blueprint in _OPEN_PARTS:
+    if request.endpoint is None or request.endpoint in _OPEN or request.blueprint in _OPEN_PARTS:
         return None
     g.closure = found = closure.present(clock.utcnow())
-    if found is None or endpoint in _WAY_IN or request.blueprint == "mailbox":
-        return None
-    if current_user.is_authenticated and current_user.is_admin:
+    if found is None or (current_user.is_authenticated and current_user.is_admin):
         return None
     left_s = math.ceil((found.ends_at - clock.utcnow()).total_seconds())
     return render_template("errors/closed.html"), 503, {"Retry-After": str(max(1, left_s))}
