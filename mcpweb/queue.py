@@ -189,6 +189,19 @@ def workers() -> int:
     return len(Worker.all(connection=_connection(), serializer="json"))
 
 
+def hosts() -> set[str]:
+    """The hosts with a worker that is alive: each takes from the queue of its own host, too.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    prefix = f"{QUEUE}-"
+    found = (
+        name for worker in Worker.all(connection=_connection(), serializer="json") for name in worker.queue_names()
+    )
+    return {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
+
+
 def _connection() -> redis.Redis:
     if _queue is None:
         raise redis.ConnectionError("no queue was started")

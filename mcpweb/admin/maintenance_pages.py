@@ -7,12 +7,18 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import redis
+from sqlalchemy import select
+
+from mcpweb import queue
 from mcpweb.admin import maintenance_words as words
+from mcpweb.database import db
 from mcpweb.errors import NotFound
 from mcpweb.instances.house import house
 from mcpweb.jobs import rescheduling, runs
 from mcpweb.jobs.models import JobRun, Schedule
 from mcpweb.jobs.schedule import ON_DEMAND, PLANS, PREVIEWS, Plan, When
+from mcpweb.monitoring.models import HostRole
 
 _UPCOMING = 5
 _OPEN = ("waiting", "running")
@@ -86,14 +92,37 @@ def schedule_page(job: str, asked: When | None, is_enabled: bool, now: datetime)
     }
 
 
-def logs_page(now: datetime) -> dict[str, Any]:
-    """What is known of the log files of this host: the newest check, maintenance and dry run here."""
-    host = house().propagation.host
+def known_hosts() -> dict[str, str]:
+    """The hosts whose jobs can be asked for, this one first: id and what to call it."""
+    own = house().propagation.host
+    try:
+        others = queue.hosts() - {own}
+    except redis.RedisError:
+        others = set()
+    names = {role.host: role.name for role in db.session.scalars(select(HostRole))}
+    return {host: f"{names[host]} ({host})" if names.get(host) else host for host in (own, *sorted(others))}
+
+
+def host_of(asked: str) -> str:
+    """The host that is asked for, or this one.
+
+    Raises:
+        NotFound: no such host has a worker.
+    """
+    if asked and asked not in known_hosts():
+        raise NotFound("There is no such host, or no worker is alive on it.")
+    return asked or house().propagation.host
+
+
+def logs_page(host: str, now: datetime) -> dict[str, Any]:
+    """What is known of the log files of a host: the newest check, maintenance and dry run there."""
     jobs = ("verify_logs", "preview_log_maintenance", "maintain_logs")
     found = {job: [run for run in runs.runs_of(job, runs.KEPT) if run.host == host] for job in jobs}
     newest = {job: _newest(some, now) for job, some in found.items()}
     return {
         "host": host,
+        "is_here": host == house().propagation.host,
+        "hosts": known_hosts(),
         "newest": newest,
         "is_busy": any(run.state in _OPEN for some in found.values() for run in some[:1]),
     }

@@ -23,8 +23,9 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/logs")
 def logs() -> ResponseReturnValue:
-    """Whether the log files of this host are whole, and what their maintenance would do."""
-    return _page("admin/maintenance_logs.html", **maintenance_pages.logs_page(clock.utcnow()))
+    """Whether the log files of a host are whole, and what their maintenance would do."""
+    host = maintenance_pages.host_of(request.args.get("host", ""))
+    return _page("admin/maintenance_logs.html", **maintenance_pages.logs_page(host, clock.utcnow()))
 
 
 @bp.get("/keys")
@@ -43,11 +44,12 @@ def show(job: str) -> ResponseReturnValue:
 def run(job: str) -> ResponseReturnValue:
     """Have it run now; a run that waits or goes on already is not doubled."""
     maintenance_pages.plan_of(job)
-    if runs.start_now(job, current_user.email):
+    host = maintenance_pages.host_of(request.form.get("host", ""))
+    if runs.start_now(job, current_user.email, host):
         flash(f"{title(job)} starts as soon as a worker is free.", "success")
     else:
         flash(f"{title(job)} is at work already or waits for a worker. It was not started again.", "error")
-    return redirect(_after_start(job), code=303)
+    return redirect(_after_start(job, host), code=303)
 
 
 @bp.get("/<job>/schedule")
@@ -89,9 +91,13 @@ def drop_cache() -> ResponseReturnValue:
     return redirect(url_for(".index"), code=303)
 
 
-def _after_start(job: str) -> str:
-    back = request.form.get("back")
-    return url_for(f".{back}") if back in ("logs", "keys") else url_for(".show", job=job)
+def _after_start(job: str, host: str) -> str:
+    match request.form.get("back"):
+        case "logs":
+            return url_for(".logs", host=host)
+        case "keys":
+            return url_for(".keys")
+    return url_for(".show", job=job)
 
 
 def _schedule_page(job: str, form: ScheduleForm, asked: ScheduleForm | None) -> str:

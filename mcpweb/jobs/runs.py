@@ -74,10 +74,10 @@ def tell(items: int, report: dict[str, Any]) -> None:
         db.session.rollback()
 
 
-def start_now(job: str, by_whom: str) -> bool:
+def start_now(job: str, by_whom: str, host: str = "") -> bool:
     """Have a job run as soon as a worker is free; False when a run of it waits or goes on already.
 
-    A job that belongs to a host runs on this one.
+    A job that belongs to a host runs on `host`, or else on this one; two hosts may be at work on theirs at once.
 
     Raises:
         InvalidInput: no job has this name.
@@ -86,11 +86,12 @@ def start_now(job: str, by_whom: str) -> bool:
     plan = PLANS.get(job) or ON_DEMAND.get(job)
     if plan is None:
         raise InvalidInput("There is no such job.")
-    host = house().propagation.host if plan.per_host else ""
+    host = (host or house().propagation.host) if plan.per_host else ""
+    same = (JobRun.job == job, JobRun.host == host) if plan.per_host else (JobRun.job == job,)
     with transaction():
         take_turns(f"runs of {job}")
         _lose(JobRun.job == job)
-        if db.session.scalar(select(JobRun.id).where(JobRun.job == job, JobRun.state.in_(_OPEN)).limit(1)):
+        if db.session.scalar(select(JobRun.id).where(*same, JobRun.state.in_(_OPEN)).limit(1)):
             return False
         run = JobRun(job=job, host=host, trigger="hand", by_whom=by_whom, state="waiting", started_at=now(), report={})
         db.session.add(run)

@@ -23,6 +23,7 @@ from mcpweb.jobs.schedule import ON_DEMAND, PLANS, When, daily, every
 from mcpweb.jobs.ticker import Ticker
 from mcpweb.logs import events
 from mcpweb.logs.models import AuditEvent
+from mcpweb.monitoring.models import HostRole
 from tests.form_client import FormClient, Page
 from tests.instances import endpoint
 
@@ -498,3 +499,35 @@ def test_dropping_the_remembered_accesses_makes_the_next_call_ask_the_database(c
     assert house().access.stats.misses > before
     db.session.rollback()
     assert db.session.query(AuditEvent).filter_by(action="cache.drop").one().actor == "carol@example.com"
+
+
+# Other hosts
+
+
+def test_what_is_asked_for_on_another_host_runs_there_and_not_here(carol, schedule, settings, work):
+    other = "0123456789ab"
+    connection = queue.connect(settings.redis_url)
+    there = worker.open_worker(carol.transport.client.application, Redis.from_url(settings.redis_url))
+    there.queues = [queue.open_queue(connection), queue.open_queue(connection, other)]
+    there.register_birth()
+    with transaction():
+        moment = clock.utcnow()
+        role = {"role": "worker", "process": 1, "version": "1", "started_at": moment, "seen_at": moment, "figures": {}}
+        db.session.add(HostRole(host=other, name="web-2", **role))
+    page = carol.get(f"{AT}/logs")
+    assert f"/admin/maintenance/logs?host={other}" in page.links and f"web-2 ({other})" in page.text
+
+    page = carol.get(f"{AT}/logs?host={other}")
+    page = carol.submit(page.form("/verify_logs/run"))
+
+    assert page.url.endswith(f"/logs?host={other}") and "Look again" in page.text
+    assert "Look again" not in carol.get(f"{AT}/logs").text, "this host is not busy"
+    work()
+    assert open_runs() == [("verify_logs", "waiting", "carol@example.com")], "the worker of this host has left it alone"
+    assert len(queue.open_queue(connection, other)) == 1
+    carol.submit(carol.get(f"{AT}/logs").form("/verify_logs/run"))
+    work()
+    assert [state for _, state, _ in open_runs()] == ["waiting", "done"], "each host looks after its own"
+    assert "was not started again" in carol.submit(page.form("/verify_logs/run")).text
+    there.register_death()
+    assert carol.get(f"{AT}/logs?host={other}").status == carol.get(f"{AT}/logs?host=x").status == 404
