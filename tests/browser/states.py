@@ -177,6 +177,17 @@ STATES = {
     "schedule-error": State(
         "admin", "/admin/maintenance/recount/schedule", send("Save the schedule", Time_zone="Mars")
     ),
+    "policies": State("admin", "/admin/maintenance/policies"),
+    "policy": State("admin", "/admin/maintenance/policies/instances"),
+    "policy-preview": State(
+        "admin", "/admin/maintenance/policies/logs", send("Preview", **{"The security log is kept (days)": "7"})
+    ),
+    "policy-error": State(
+        "admin", "/admin/maintenance/policies/logs", send("Save", **{"The security log is kept (days)": "0"})
+    ),
+    "keys": State("admin", "/admin/maintenance/keys"),
+    "maintenance-mode": State("admin", "/admin/maintenance/mode"),
+    "maintenance-mode-error": State("admin", "/admin/maintenance/mode", send("Switch on", Message=" ")),
     "instance-stopped": State("owner", "{stopped_page}"),
     "admin-users": State("admin", "/admin/users"),
     "admin-users-no-match": State("admin", "/admin/users?q=nothing"),
