@@ -16,6 +16,7 @@ from mcpweb import __version__, config, queue
 from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
 from mcpweb.accounts import routes as account_routes
 from mcpweb.admin import instance_routes as admin_instance_routes
+from mcpweb.admin import log_export_routes, maintenance_routes, people_routes, service_routes
 from mcpweb.admin import log_routes as admin_log_routes
 from mcpweb.admin import maintenance_mode_routes, maintenance_routes, people_routes, policy_routes, service_routes
 from mcpweb.admin import routes as admin_routes
@@ -35,6 +36,7 @@ from mcpweb.instances.access_cache import AccessCache
 from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import House
 from mcpweb.instances.propagation import Propagation
+from mcpweb.jobs import exporting as _exporting  # noqa: F401 - lists its jobs
 from mcpweb.logs import audit, events, watching
 from mcpweb.logs.opening import open_index
 from mcpweb.logs.writing import MB, LogFiles
@@ -86,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for module in (admin_routes, admin_log_routes, people_routes, maintenance_routes):
         app.register_blueprint(module.bp)
     for module in (admin_instance_routes, service_routes, policy_routes, maintenance_mode_routes):
+    for module in (admin_instance_routes, service_routes, log_export_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)

@@ -101,6 +101,18 @@ def enqueue(name: str, *args: int | str) -> None:
         threading.Thread(target=_run_here, args=(name, args), daemon=True).start()
 
 
+def enqueue_on(host: str, name: str, *args: int | str, timeout_s: int = TIMEOUT_S) -> None:
+    """Run the job `name` soon on one host, which alone can do it.
+
+    Raises:
+        ValueError: there is no such job.
+        RedisError: the queue can not be reached.
+    """
+    if name not in _functions:
+        raise ValueError(f"there is no job {name}")
+    _put(open_queue(_connection(), host), name, args, job_timeout=timeout_s)
+
+
 def enqueue_slot(queue: Queue, name: str, slot: int, span_s: int, timeout_s: int = TIMEOUT_S) -> bool:
     """Put a periodic job on the queue once for this slot, whoever else tries; returns whether it was us.
 

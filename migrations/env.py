@@ -8,9 +8,11 @@ from alembic.autogenerate.api import AutogenContext
 from mcpweb import closure as _closure  # noqa: F401
 from mcpweb import policies as _policies  # noqa: F401
 from mcpweb.accounts import models as _accounts  # noqa: F401 - known to the metadata
+from mcpweb.admin import models as _admin  # noqa: F401
 from mcpweb.database import Base, UTCDateTime, db
 from mcpweb.instances import models as _instances  # noqa: F401
 from mcpweb.jobs import models as _jobs  # noqa: F401
+from mcpweb.logs import export_models as _exports  # noqa: F401
 from mcpweb.logs import models as _logs  # noqa: F401
 from mcpweb.monitoring import models as _monitoring  # noqa: F401
 

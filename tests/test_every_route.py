@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from mcpweb import clock
 from mcpweb.accounts import links
 from mcpweb.accounts.models import Role, User, UserSession
-from mcpweb.database import db
+from mcpweb.database import db, transaction
 from mcpweb.extensions import limiter
+from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance
+from mcpweb.jobs import exporting
+from mcpweb.logs.export_models import LogExport
 from mcpweb.logs.index import OFFSET_BITS
 from mcpweb.web.current import log_index
 from mcpweb.web.current import settings as current_settings
@@ -81,7 +85,12 @@ POLICIES = {
     "admin_logs.index": ADMINS,
     "admin_logs.lines": ADMINS,
     "admin_logs.line": ADMINS,
-    "admin_logs.export": ADMINS,
+    "admin_log_exports.offer": ADMINS,
+    "admin_log_exports.export": ADMINS,
+    "admin_log_exports.prepare": ADMINS,
+    "admin_log_exports.show": ADMINS,
+    "admin_log_exports.file": ADMINS,
+    "admin_log_exports.delete": ADMINS,
     "admin_people.index": ADMINS,
     "admin_people.invite": ADMINS,
     "admin_people.show": ADMINS,
@@ -160,6 +169,7 @@ def world(
         "line_id": str(_LINE << OFFSET_BITS),
     }
     fill(log_index(), 1, file_id=_LINE)
+    shared["export_id"] = str(_export())
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
     made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
     instances = {who: str(instance.id) for who, instance in made.items()}
@@ -192,6 +202,21 @@ def world(
             },
         },
     )
+
+
+def _export() -> UUID:
+    """An export that Carol had prepared, with its file."""
+    moment, host = clock.utcnow(), house().propagation.host
+    asked = {"text": "", "since": "", "until": "", "equal": {}, "unequal": {}}
+    times = {"asked_at": moment, "seen_at": moment, "finished_at": moment}
+    owner = user("carol@example.com").id
+    with transaction():
+        export = LogExport(user_id=owner, host=host, kind="txt", asked=asked, state="done", **times)
+        db.session.add(export)
+    path = exporting.folder(current_settings()) / export.file_name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("as if it were compressed")
+    return export.id
 
 
 def _session_of(email: str) -> str:

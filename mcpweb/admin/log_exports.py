@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any, NamedTuple
 
 from mcpweb.admin.log_views import told
 from mcpweb.database import transaction
-from mcpweb.errors import NotFound
-from mcpweb.logs import audit, export
+from mcpweb.errors import Conflict, NotFound
+from mcpweb.logs import audit
+from mcpweb.logs.export import KINDS, Kind
 from mcpweb.logs.index import LogIndex
 from mcpweb.logs.query import Query
 
-CSV_COLUMNS = (
-    "time", "level", "category", "message", "host", "user", "user_id", "instance_id", "service", "tool", "method",
-    "path", "status", "outcome", "error", "duration_ms", "ip", "agent", "actor", "subject", "request_id", "line",
-)  # fmt: skip
-"""The last one holds the whole line as JSON: lines have fields of all kinds."""
 _PAGE_S = 30.0
 """What one page of an export may take; nobody waits for it with an empty screen."""
 
-Fields = Mapping[str, Any]
-
-
-class Kind(NamedTuple):
-    """A form in which lines leave."""
-
-    words: str
-    mimetype: str
-    write: Callable[[Iterable[Fields]], Iterator[bytes]]
-
-
-def _csv(lines: Iterable[Fields]) -> Iterator[bytes]:
-    return export.csv_rows(({**fields, "line": fields} for fields in lines), CSV_COLUMNS)
-
-
-KINDS: Mapping[str, Kind] = {
-    "jsonl": Kind("JSON lines", "application/x-ndjson", export.json_lines),
-    "csv": Kind("CSV", "text/csv", _csv),
-    "txt": Kind("Text", "text/plain", export.text_lines),
-}
+_lock = threading.Lock()
+_sending: dict[str, object] = {}
+"""To whom this process sends an export at the moment."""
 
 
 def start(index: LogIndex, query: Query, kind: str, actor: str) -> tuple[Kind, Iterator[bytes]]:
@@ -59,3 +38,22 @@ def start(index: LogIndex, query: Query, kind: str, actor: str) -> tuple[Kind, I
     with transaction():
         audit.record("logs.export", actor=actor, subject="logs", kind=kind, **told(query))
     return KINDS[kind], KINDS[kind].write(chain((fields for _, fields in first), found))
+
+
+def turn(actor: str) -> Callable[[], None]:
+    """Take the turn of an administrator to whom one file at a time is sent; call what comes back when it is sent.
+
+    Raises:
+        Conflict: this process is sending one already.
+    """
+    with _lock:
+        if actor in _sending:
+            raise Conflict("An export is being sent to you already. Wait for it, or cancel it in your browser.")
+        _sending[actor] = mine = object()
+
+    def done() -> None:
+        with _lock:
+            if _sending.get(actor) is mine:
+                del _sending[actor]
+
+    return done

@@ -43,10 +43,10 @@ def listing(asked: LogFilter, seen: Seen, now: datetime) -> dict[str, Any]:
         "newer": asked.args(after=str(shown[0].cursor), follow="") if newer and shown else None,
         "older": asked.args(before=str(shown[-1].cursor), follow="") if older and shown else None,
         "newest": asked.args() if asked.before or asked.after else None,
-        "total": _total(seen.total),
+        "total": total_words(seen.total, COUNTED),
         "chart": chart(seen.bars, seen.width, asked, now) if seen.bars else None,
         "facets": _facets(asked, seen, known),
-        "chips": _chips(asked, known),
+        "chips": chips(asked, known),
         "ranges": {name: words for name, (words, _) in RANGES.items()},
         "times": {"since": _input(asked.since), "until": _input(asked.until)},
         "fixed": asked.fixed(now).args(follow=""),
@@ -70,11 +70,12 @@ def query_of(line_id: int) -> Query:
     return Query(text=f"line {line_id}")
 
 
-def _total(total: int | None) -> str:
+def total_words(total: int | None, counted: int) -> str:
+    """How many lines, of which no more than `counted` are counted one by one."""
     if total is None:
         return "An unknown number of lines"
-    if total > COUNTED:
-        return f"More than {COUNTED:,} lines"
+    if total > counted:
+        return f"More than {counted:,} lines"
     return f"{total:,} line{'' if total == 1 else 's'}"
 
 
@@ -111,9 +112,10 @@ def _value(asked: LogFilter, column: str, value: str, lines: int, known: Names) 
     }
 
 
-def _chips(asked: LogFilter, known: Names) -> list[dict[str, Any]]:
+def chips(asked: LogFilter, known: Names | None = None) -> list[dict[str, Any]]:
     """The filters that are on, each with the address without it."""
     found = []
+    known = known or _names(asked, Seen(), ())
     for words, values in (("", asked.equal), ("not ", asked.unequal)):
         for column, some in values.items():
             for value in some:

@@ -1,13 +1,13 @@
-"""Every line of every log: searched, one by one, and as a file."""
+"""Every line of every log: searched, and one by one."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from mcpweb import clock
-from mcpweb.admin import log_exports, log_pages, log_search, log_views
+from mcpweb.admin import log_pages, log_search, log_views
 from mcpweb.admin.log_filter import LogFilter
 from mcpweb.errors import NotFound
 from mcpweb.logs.index import Found
@@ -41,23 +41,12 @@ def line(line_id: int) -> ResponseReturnValue:
     return _page("admin/logs_line.html", **log_pages.around(found, line_id))
 
 
-@bp.get("/export/<kind>")
-def export(kind: str) -> ResponseReturnValue:
-    """All lines that fit what was asked for, as a file."""
-    now = clock.utcnow()
-    query = _asked().query(now)
-    form, body = log_exports.start(log_index(), query, kind, current_user.email)
-    response = Response(body, mimetype=form.mimetype)
-    response.headers["Content-Disposition"] = f'attachment; filename="logs-{now:%Y-%m-%d-%H%M}.{kind}"'
-    return response
-
-
 def _listing(template: str, *, with_facets: bool) -> str:
     asked, now = _asked(), clock.utcnow()
     seen = log_search.look(log_index(), asked, now, with_facets=with_facets)
     shown = log_pages.listing(asked, seen, now)
     _viewed(seen.page(asked.after is not None), asked.query(now), followed=repr(asked.args()) if asked.is_live else "")
-    return _page(template, **shown, kinds=log_exports.KINDS)
+    return _page(template, **shown)
 
 
 def _asked() -> LogFilter:

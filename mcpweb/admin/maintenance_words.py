@@ -17,6 +17,7 @@ _TITLES = {
     "remind_owners": "Reminders",
     "clean_up": "Cleaning up",
     "erase_logs": "Erasing logs",
+    "erase_exports": "Erasing exports",
     "maintain_logs": "Log maintenance",
     "recount": "Recount",
     "preview_clean_up": "Dry run of cleaning up",

@@ -19,6 +19,7 @@ from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, Notice, UsageRollup
 from mcpweb.jobs import runs
 from mcpweb.logs import events
+from mcpweb.logs.export_models import LogExport
 from mcpweb.queue import job
 
 _KEEP_LINKS = timedelta(days=2)
@@ -27,6 +28,8 @@ _KEEP_SESSIONS = timedelta(days=30)
 _KEEP_NOTICES = timedelta(days=30)
 _KEEP_COUNTS = timedelta(days=400)
 """A year can be compared with the one before."""
+_KEEP_EXPORTS = timedelta(days=30)
+"""The list of them; the files are gone long before."""
 _KEEP_LOGS = timedelta(days=30)
 """What an owner is told on the page that deletes an instance."""
 
@@ -58,6 +61,7 @@ def _rubbish(moment: datetime) -> Mapping[str, Delete]:
         "notices": delete(Notice).where(
             or_(Notice.sent_at < moment - _KEEP_NOTICES, Notice.created_at < moment - 2 * _KEEP_NOTICES)
         ),
+        "exports": delete(LogExport).where(LogExport.asked_at < moment - _KEEP_EXPORTS),
         "counts": delete(UsageRollup).where(UsageRollup.hour < moment - _KEEP_COUNTS),
         "counts_of_deleted": delete(UsageRollup).where(
             UsageRollup.instance_id.not_in(select(Instance.id)), UsageRollup.instance_id.not_in(still_counted)

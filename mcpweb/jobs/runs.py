@@ -19,7 +19,7 @@ from mcpweb.database import db, now, take_turns, transaction
 from mcpweb.errors import InvalidInput, Unavailable
 from mcpweb.instances.house import house
 from mcpweb.jobs.models import JobRun
-from mcpweb.jobs.schedule import ON_DEMAND, PLANS
+from mcpweb.jobs.schedule import ON_DEMAND, ON_EVENT, PLANS
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _lose(which: ColumnElement[bool]) -> None:
     """Mark the runs whose worker ended without a word: they have outlived the time-out of their job."""
     open_runs = select(JobRun.id, JobRun.job, JobRun.started_at).where(which, JobRun.state.in_(_OPEN))
     for run in db.session.execute(open_runs).all():
-        plan = PLANS.get(run.job) or ON_DEMAND.get(run.job)
+        plan = PLANS.get(run.job) or ON_DEMAND.get(run.job) or ON_EVENT.get(run.job)
         longest_s = plan.timeout_s if plan else queue.TIMEOUT_S
         if run.started_at < now() - timedelta(seconds=longest_s) - _GRACE:
             db.session.execute(update(JobRun).where(JobRun.id == run.id).values(state="lost"))

@@ -76,6 +76,7 @@ _PLANS = (
     Plan("remind_owners", "Finds the instances that end in a week or a day.", every(3600)),
     Plan("clean_up", "Throws away what nobody can use any more.", every(3600)),
     Plan("erase_logs", "Erases the logs of instances that were deleted long ago.", every(3600), per_host=True),
+    Plan("erase_exports", "Deletes exports of the log that are over.", every(3600), per_host=True),
     Plan(
         "maintain_logs",
         "Compresses finished days of the log, verifies the closed ones, deletes old ones.",
@@ -105,6 +106,11 @@ _ON_DEMAND = (
 
 ON_DEMAND: Mapping[str, Plan] = {plan.job: plan for plan in _ON_DEMAND}
 """What never runs by itself, but may be asked for."""
+
+ON_EVENT: Mapping[str, Plan] = {
+    "export_logs": Plan("export_logs", "Writes an export of the log.", When(), per_host=True, timeout_s=1800)
+}
+"""What somebody's act on another page starts, and what takes longer than usual."""
 
 PREVIEWS: Mapping[str, str] = {
     "clean_up": "preview_clean_up",

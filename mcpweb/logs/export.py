@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +18,22 @@ _HEAD = ("time", "level", "category", "message")
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 """What would end a line, steer a terminal, or turn around what stands beside it."""
 _BLOCK = 32_768
+_COLUMNS = (
+    "time", "level", "category", "message", "host", "user", "user_id", "instance_id", "service", "tool", "method",
+    "path", "status", "outcome", "error", "duration_ms", "ip", "agent", "actor", "subject", "request_id", "line",
+)  # fmt: skip
+"""Of a CSV with lines of all kinds; the last one holds the whole line as JSON, since each has fields of its own."""
 
 Fields = Mapping[str, Any]
+
+
+class Kind(NamedTuple):
+    """A form in which lines leave."""
+
+    words: str
+    about: str
+    mimetype: str
+    write: Callable[[Iterable[Fields]], Iterator[bytes]]
 
 
 def json_lines(lines: Iterable[Fields]) -> Iterator[bytes]:
@@ -87,3 +101,14 @@ def _cell(value: Any) -> str | int | float:
     text = value if isinstance(value, str) else _json(value).decode()
     is_formula = text.lstrip(" \"'").startswith(_FORMULA)
     return ("'" if is_formula else "") + text.replace("\0", "")
+
+
+def _whole_csv(lines: Iterable[Fields]) -> Iterator[bytes]:
+    return csv_rows(({**fields, "line": fields} for fields in lines), _COLUMNS)
+
+
+KINDS: Mapping[str, Kind] = {
+    "jsonl": Kind("JSON lines", "Every field as it was written, for programs.", "application/x-ndjson", json_lines),
+    "csv": Kind("CSV", "The usual fields as columns, for a spreadsheet.", "text/csv", _whole_csv),
+    "txt": Kind("Text", "A line each, to read.", "text/plain", text_lines),
+}

@@ -114,10 +114,57 @@ def _without_alerts() -> None:
 
 def _exports_and_searches() -> None:
     """Exports of the log, and searches that were saved."""
+    op.create_table(
+        "log_export",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(length=12), nullable=False),
+        sa.Column("kind", sa.String(length=5), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("note", sa.String(length=300), nullable=False),
+        sa.Column("lines", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_log_export_user_id_user"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_export")),
+    )
+    op.create_index("ix_log_export_user_id", "log_export", ["user_id"], unique=False)
+    op.create_table(
+        "saved_search",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("is_shared", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user.id"], name=op.f("fk_saved_search_user_id_user"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_search")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_saved_search_user_id")),
+    )
+    op.create_table(
+        "recent_search",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user.id"], name=op.f("fk_recent_search_user_id_user"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "digest", name=op.f("pk_recent_search")),
+    )
 
 
 def _without_exports_and_searches() -> None:
     """Exports of the log, and searches that were saved."""
+    op.drop_table("recent_search")
+    op.drop_table("saved_search")
+    op.drop_index("ix_log_export_user_id", table_name="log_export")
+    op.drop_table("log_export")
 
 
 def _stops() -> None:
