@@ -16,7 +16,13 @@ from mcpweb import __version__, config, queue
 from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
 from mcpweb.accounts import routes as account_routes
 from mcpweb.admin import instance_routes as admin_instance_routes
-from mcpweb.admin import log_export_routes, maintenance_routes, people_routes, service_routes
+from mcpweb.admin import (
+    log_export_routes,
+    log_search_routes,
+    maintenance_routes,
+    people_routes,
+    service_routes,
+)
 from mcpweb.admin import log_routes as admin_log_routes
 from mcpweb.admin import maintenance_mode_routes, maintenance_routes, people_routes, policy_routes, service_routes
 from mcpweb.admin import routes as admin_routes
@@ -89,6 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(module.bp)
     for module in (admin_instance_routes, service_routes, policy_routes, maintenance_mode_routes):
     for module in (admin_instance_routes, service_routes, log_export_routes):
+    for module in (admin_instance_routes, service_routes, log_export_routes, log_search_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)

@@ -91,6 +91,9 @@ POLICIES = {
     "admin_log_exports.show": ADMINS,
     "admin_log_exports.file": ADMINS,
     "admin_log_exports.delete": ADMINS,
+    "admin_log_searches.save": ADMINS,
+    "admin_log_searches.delete": ADMINS,
+    "admin_log_searches.looks": ADMINS,
     "admin_people.index": ADMINS,
     "admin_people.invite": ADMINS,
     "admin_people.show": ADMINS,
@@ -167,6 +170,7 @@ def world(
         "section": "logs",
         "policy": "log_days",
         "line_id": str(_LINE << OFFSET_BITS),
+        "search_id": "987654",
     }
     fill(log_index(), 1, file_id=_LINE)
     shared["export_id"] = str(_export())

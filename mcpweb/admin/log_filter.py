@@ -40,11 +40,13 @@ class LogFilter:
     before: Cursor | None = None
     after: Cursor | None = None
     follow: bool = False
+    more: str = ""
+    """The column of which all values are listed, not only the most frequent."""
     complaints: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, args: Mapping[str, Sequence[str]]) -> Self:
-        """The filter that an address names: q, range or since and until, columns, follow, before or after a line."""
+        """The filter that an address names: q, range or since and until, columns, follow, more, before or after."""
         first = {name: values[0] for name, values in args.items() if values}
         complaints: list[str] = []
         since, until = (_time(first.get(name, "").strip(), complaints) for name in ("since", "until"))
@@ -63,6 +65,7 @@ class LogFilter:
             before=Cursor.parse(first.get("before", "")),
             after=Cursor.parse(first.get("after", "")),
             follow=first.get("follow") == "1",
+            more=first["more"] if first.get("more") in COLUMNS else "",
             complaints=tuple(complaints),
         )
 

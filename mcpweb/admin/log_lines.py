@@ -12,6 +12,7 @@ from typing import Any
 from mcpweb.admin.log_filter import LogFilter
 from mcpweb.admin.log_marks import Piece, marked
 from mcpweb.admin.log_names import Names
+from mcpweb.admin.log_traces import folded
 from mcpweb.admin.log_views import owner
 from mcpweb.logs.index import Found
 from mcpweb.logs.index_line import LEVELS, MAX_VALUE_CHARS
@@ -35,6 +36,7 @@ def row(line: Found, asked: LogFilter, wanted: Sequence[Term], names: Names) -> 
     person, instance = owner(fields), str(fields.get("instance_id") or fields.get("instance") or "")
     return {
         "id": line.id,
+        "cursor": str(line.cursor),
         "at": line.at,
         "level": level if level in LEVELS else "other",
         "category": plain(fields.get("category")),
@@ -44,6 +46,7 @@ def row(line: Found, asked: LogFilter, wanted: Sequence[Term], names: Names) -> 
         "keys": [(name, marked(value, wanted)) for name, value in _keys(fields)],
         "fields": [_field(name, value, asked, wanted) for name, value in fields.items() if name != "traceback"],
         "traceback": plain(fields.get("traceback")),
+        "trace": folded(plain(fields.get("traceback"))),
         "raw": plain(fields),
         "request": _nearby(line.at, "request_id", fields.get("request_id")),
         "of_instance": _nearby(line.at, "instance", instance),

@@ -9,8 +9,10 @@ from typing import Any
 from mcpweb.admin import log_lines, log_marks
 from mcpweb.admin.log_chart import chart
 from mcpweb.admin.log_filter import RANGES, LogFilter, stamp
+from mcpweb.admin.log_hints import hints
 from mcpweb.admin.log_names import Names, names
-from mcpweb.admin.log_search import COUNTED, PAGE, Seen
+from mcpweb.admin.log_search import COUNTED, FACET_VALUES, PAGE, Seen
+from mcpweb.admin.log_searches import address_of
 from mcpweb.admin.log_views import owner
 from mcpweb.logs.index import Found
 from mcpweb.logs.query import Query
@@ -47,11 +49,19 @@ def listing(asked: LogFilter, seen: Seen, now: datetime) -> dict[str, Any]:
         "chart": chart(seen.bars, seen.width, asked, now) if seen.bars else None,
         "facets": _facets(asked, seen, known),
         "chips": chips(asked, known),
+        "hints": hints(asked.text),
+        "address": address_of(asked),
         "ranges": {name: words for name, (words, _) in RANGES.items()},
         "times": {"since": _input(asked.since), "until": _input(asked.until)},
         "fixed": asked.fixed(now).args(follow=""),
         "column_words": COLUMN_WORDS,
     }
+
+
+def followed(asked: LogFilter, lines: Sequence[Found], now: datetime) -> list[dict[str, Any]]:
+    """The rows of lines that came while somebody follows them."""
+    known, wanted = _names(asked, Seen(), lines), log_marks.terms(asked.query(now))
+    return [log_lines.row(line, asked, wanted, known) for line in lines]
 
 
 def around(lines: Sequence[Found], line_id: int) -> dict[str, Any]:
@@ -96,7 +106,9 @@ def _facets(asked: LogFilter, seen: Seen, known: Names) -> list[dict[str, Any]]:
         missing = [(value, 0) for value in chosen if value not in dict(counts)]
         values = [_value(asked, column, value, lines, known) for value, lines in [*counts, *missing]]
         if values:
-            shown.append({"column": column, "word": COLUMN_WORDS[column], "values": values, "is_chosen": bool(chosen)})
+            facet = {"column": column, "word": COLUMN_WORDS[column], "values": values, "is_chosen": bool(chosen)}
+            more = asked.args(more=column) if len(counts) == FACET_VALUES else None
+            shown.append({**facet, "more": more, "is_long": len(values) > FACET_VALUES})
     return shown
 
 
@@ -120,7 +132,8 @@ def chips(asked: LogFilter, known: Names | None = None) -> list[dict[str, Any]]:
         for column, some in values.items():
             for value in some:
                 name = f"{COLUMN_WORDS[column]}: {words}{log_lines.plain(known.of(column, value))}"
-                found.append({"words": name, "args": asked.without(column, value).args()})
+                args = asked.without(column, value).args()
+                found.append({"words": name, "args": args, "pair": (column, value)})
     return found
 
 

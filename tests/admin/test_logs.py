@@ -9,8 +9,7 @@ import itertools
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -29,46 +28,6 @@ from tests.form_client import FormClient, Page
 from tests.logs.index_lines import encoded, parsed
 
 MINUTE = timedelta(minutes=1)
-
-
-@dataclass
-class Written:
-    """Puts lines into the index, as the ticker would after they were written."""
-
-    index: LogIndex
-    now: datetime
-    offsets: dict[Any, int] = field(default_factory=dict)
-
-    def __call__(self, ago: timedelta, message: str, category: str = "app", **fields: Any) -> None:
-        at = self.now - ago
-        place = (events.CATEGORIES.index(category) + 1, at.date())
-        raw = encoded(at, message, category, **fields)
-        lines = parsed([raw], at.date(), category, self.offsets.get(place, 0))
-        self.offsets[place] = self.offsets.get(place, 0) + len(raw)
-        assert self.index.append(place[0], place[1], lines) == 1
-
-
-@pytest.fixture
-def wrote(app) -> Iterator[Written]:
-    """An empty index to put lines into."""
-    index = log_index()
-    for day in index.days():
-        index.drop_day(day)
-    yield Written(index, clock.utcnow().replace(microsecond=0))
-    for day in index.days():
-        index.drop_day(day)
-
-
-@pytest.fixture
-def some(wrote: Written, alice: FormClient, carol: FormClient) -> Written:
-    """A handful of lines of all kinds, Alice's among them."""
-    alices = user("alice@example.com").id
-    wrote(5 * MINUTE, "sign-in link refused", "security", level="warning", email="mallory@example.com")
-    wrote(4 * MINUTE, "call", "performance", user_id=alices, tool="get_me", outcome="ok", service="github")
-    wrote(3 * MINUTE, "call", "performance", user_id=alices, tool="list_issues", outcome="error", service="github")
-    wrote(2 * MINUTE, "mail delivered", to="pumpernickel@example.com", request_id="abc123")
-    wrote(1 * MINUTE, "connection lost", "database", level="error", host="web2", traceback="Traceback: <boom>")
-    return wrote
 
 
 def logs(person: FormClient, path: str = "", **args: Any) -> Page:
@@ -263,19 +222,36 @@ def test_older_and_newer_lead_through_all_lines_without_losing_one(carol, wrote)
     assert shown(page) == [f"number {number}" for number in range(229, 179, -1)] and ">Newer<" not in page.text
 
 
-def test_following_is_a_region_that_is_fetched_again(carol, some):
+def test_who_follows_gets_what_came_since_and_what_came_late(carol, some):
     page = follow_link(carol, logs(carol, category="app"), "Follow new lines")
-    url = html.unescape(re.search(r'data-refresh="5" data-url="([^"]*)"', page.text)[1])
+    url = html.unescape(re.search(r'data-tail="([^"]*)"', page.text)[1])
+    cursor = re.search(r'data-cursor="([^"]*)"', page.text)[1]
+    assert shown(carol.get(f"{url}&after={cursor}")) == ["mail delivered"], "a page knows what it has"
 
     some(timedelta(), "brand new")
+    some(2 * MINUTE + timedelta(seconds=5), "of another host, a little late")
+    some(timedelta(), "of another category", "database")
 
-    fragment = carol.get(url)
-    assert shown(fragment) == ["brand new", "mail delivered"]
-    assert 'id="lines"' in fragment.text and "data-refresh" in fragment.text and "<html" not in fragment.text
-    assert shown(follow_link(carol, page, "Look again")) == ["brand new", "mail delivered"]
-    assert "data-refresh" not in follow_link(carol, page, "Stop following").text
+    fragment = carol.get(f"{url}&after={cursor}")
+    assert shown(fragment) == ["brand new", "mail delivered", "of another host, a little late"]
+    assert 'id="tail"' in fragment.text and "<html" not in fragment.text and "lines__gap" not in fragment.text
+    assert shown(follow_link(carol, page, "Look again"))[:2] == ["brand new", "mail delivered"]
+    assert "data-tail" not in follow_link(carol, page, "Stop following").text
     older = logs(carol, follow="1", before="99999999999999.1")
-    assert "data-refresh" not in older.text, "an older page does not change"
+    assert "data-tail" not in older.text, "an older page does not change"
+
+
+def test_of_a_burst_who_follows_gets_the_newest_lines_and_how_many_are_left_out(carol, wrote):
+    wrote(MINUTE, "before")
+    page = logs(carol, follow="1")
+    cursor = re.search(r'data-cursor="([^"]*)"', page.text)[1]
+    raws = [encoded(wrote.now, f"number {number}", "app") for number in range(10_050)]
+    wrote.index.append(9, wrote.now.date(), parsed(raws, wrote.now.date(), "app"))
+
+    fragment = logs(carol, "/lines", follow="1", after=cursor)
+
+    assert shown(fragment) == [f"number {number}" for number in range(10_049, 9_949, -1)]
+    assert "More than 10,000 lines came faster than one can read" in fragment.text
 
 
 def test_the_link_to_copy_holds_the_times_as_they_are_now(carol, some):

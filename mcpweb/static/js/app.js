@@ -5,6 +5,9 @@ import { localTimes } from "./times.js";
 import { sumPicks } from "./picks.js";
 import { rememberTabs } from "./tabs.js";
 import { watchRegions } from "./refresh.js";
+import { showTimes } from "./log_times.js";
+import { findValues, listenToKeys } from "./log_keys.js";
+import { followLines } from "./tail.js";
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-dismiss]");
@@ -14,6 +17,10 @@ document.addEventListener("click", (event) => {
 });
 
 localTimes(document);
+showTimes(document);
 rememberTabs();
 sumPicks();
 watchRegions();
+listenToKeys();
+findValues();
+followLines();
