@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, current_app
+from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
-from mcpweb.database import REVISION, db
+from mcpweb.monitoring import readiness
+from mcpweb.monitoring.readiness import Readiness
+from mcpweb.monitoring.recent import Recent
 from mcpweb.web.guard import public
 
 bp = Blueprint("monitoring", __name__)
+
+
+@bp.record
+def _start(state: BlueprintSetupState) -> None:
+    state.app.extensions["mcpweb_readiness"] = Recent(readiness.look)
 
 
 @bp.get("/healthz")
@@ -23,9 +29,10 @@ def alive() -> ResponseReturnValue:
 @bp.get("/readyz")
 @public
 def ready() -> ResponseReturnValue:
-    """The database answers and has the revision that this program was written for."""
-    try:
-        revision = db.session.scalar(text("SELECT version_num FROM alembic_version"))
-    except SQLAlchemyError:
-        return {"status": "database"}, 503
-    return ({"status": "ok"}, 200) if revision == REVISION else ({"status": "migrations"}, 503)
+    """The database answers and has the revision that this program was written for; without Redis most goes on."""
+    recent: Recent[Readiness] = current_app.extensions["mcpweb_readiness"]
+    found = recent.get()
+    answer: dict[str, object] = {"status": found.status}
+    if found.warnings:
+        answer["warnings"] = list(found.warnings)
+    return answer, 200 if found.status == "ok" else 503

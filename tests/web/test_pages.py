@@ -1,14 +1,12 @@
-"""Start page, help, theme, health and the ways of showing a time."""
+"""Start page, help, theme and the ways of showing a time."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from mcpweb import clock
-from mcpweb.database import db, transaction
 from mcpweb.web import filters
 
 
@@ -48,22 +46,6 @@ def test_an_unknown_theme_changes_nothing(theme, browser):
     assert "theme=" not in "".join(answer.headers.getlist("Set-Cookie"))
     assert 'data-theme="system"' in browser.get("/help").text
     assert 'data-theme="system"' in browser.open("GET", "/help", Cookie=f"theme={theme}").text
-
-
-def test_health_says_little_and_readiness_knows_the_revision_of_the_database(browser, app):
-    assert (browser.get("/healthz").text.strip(), browser.page.status) == ('{"status":"ok"}', 200)
-    assert browser.get("/readyz").status == 200
-
-    with transaction():
-        right = db.session.scalar(text("SELECT version_num FROM alembic_version"))
-        db.session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
-    try:
-        page = browser.get("/readyz")
-        assert page.status == 503
-        assert "older" not in page.text
-    finally:
-        with transaction():
-            db.session.execute(text("UPDATE alembic_version SET version_num = :right"), {"right": right})
 
 
 @pytest.mark.parametrize(
