@@ -33,6 +33,12 @@ def _descriptors() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
+# Only who lets Prometheus in pays for counting. Its library looks here for the folder that the workers share.
+if _env.get("MCPWEB_METRICS_TOKEN") or _env.get("MCPWEB_METRICS_TOKEN_FILE"):
+    _env["PROMETHEUS_MULTIPROC_DIR"] = str(Path(_env.get("MCPWEB_HOME") or "instance").resolve() / "run" / "metrics")
+else:
+    _env.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the memory of a worker holds credentials
 
 bind = _listen()
@@ -61,19 +67,43 @@ control_socket_disable = True  # it would be made in HOME, shared by all service
 
 
 def on_starting(server):
-    """What gunicorn finds out itself (workers that hang or end, requests that are none) is in our log, too."""
+    """What gunicorn finds out itself (workers that hang or end, requests that are none) is in our log, too.
+
+    What the workers of earlier masters counted is not ours.
+    """
     from mcpweb.logs import events
     from mcpweb.logs.writing import LogFiles
 
     events.start(LogFiles(Path(_env.get("MCPWEB_HOME") or "instance") / "logs"))
     events.adopt("gunicorn.error")
+    if folder := _env.get("PROMETHEUS_MULTIPROC_DIR"):
+        from mcpweb.monitoring import metrics_files
+
+        metrics_files.clear(Path(folder), os.getpid())
+
+
+def pre_fork(server, worker):
+    """A worker has the lowest place that is free, so one that is started again has that of the one that ended."""
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = next(place for place in range(len(taken) + 1) if place not in taken)
 
 
 def post_fork(server, worker):
-    """No worker outlives a master that is killed."""
+    """No worker outlives a master that is killed; each counts in files of its own."""
     from mcpweb.lifeline import die_with_parent  # importable only now: gunicorn adds its folder to the path late
+    from mcpweb.monitoring import metrics_files
 
     die_with_parent(server.pid)
+    if metrics_files.FOLDER in _env:
+        metrics_files.claim(f"{server.pid}-{worker.place}", _env)
+
+
+def child_exit(server, worker):
+    """What a worker that ended remembered is no longer in memory."""
+    if folder := _env.get("PROMETHEUS_MULTIPROC_DIR"):
+        from mcpweb.monitoring import metrics_files
+
+        metrics_files.bury(Path(folder), f"{server.pid}-{worker.place}")
 
 
 def on_exit(server):

@@ -156,6 +156,14 @@ class Settings:
         "Megabytes a day that the instances of one user may write to their own logs, in each web process.",
         kinds.number(1, 1_000_000),
     )
+    metrics_token: str = _setting(
+        "MCPWEB_METRICS_TOKEN",
+        "",
+        "What Prometheus shows at `/metrics`, as its bearer token; 16 characters or more. Default: there is no such "
+        "page.",
+        kinds.bearer,
+        secret=True,
+    )
     secret_key: str = _setting(
         "MCPWEB_SECRET_KEY",
         "",

@@ -192,6 +192,20 @@ def depth(hosts: Iterable[str]) -> int:
     return sum(len(open_queue(connection, host)) for host in ("", *hosts))
 
 
+def depths() -> dict[str, int]:
+    """How many jobs wait in each queue that was ever used, by its name.
+
+    Raises:
+        RedisError: the queue can not be reached.
+    """
+    names = sorted(queue.name for queue in Queue.all(connection=_connection(), serializer="json"))
+    names = [name for name in names if name == QUEUE or name.startswith(f"{QUEUE}-")]
+    with _connection().pipeline(transaction=False) as all_at_once:
+        for name in names:
+            all_at_once.llen(f"{Queue.redis_queue_namespace_prefix}{name}")
+        return dict(zip(names, all_at_once.execute(), strict=True))
+
+
 def workers() -> int:
     """How many workers are alive on all hosts.
 

@@ -89,6 +89,13 @@ def database_url(text: str) -> str:
     return url
 
 
+def bearer(text: str) -> str:
+    """A token for an Authorization header, or nothing."""
+    if text and not re.fullmatch(r"[\w.~+/-]{16,}=*", text, re.ASCII):
+        raise ValueError("must be 16 or more letters, digits or any of - . _ ~ + /")
+    return text
+
+
 def postgres_url(text: str) -> str:
     """As `database_url`, of PostgreSQL alone."""
     url = database_url(text)

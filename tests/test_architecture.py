@@ -39,7 +39,7 @@ FLASK = {
     "flask", "flask_login", "flask_limiter", "flask_mail", "flask_sqlalchemy", "flask_wtf", "werkzeug", "wtforms",
 }  # fmt: skip
 EDGE = {
-    "routes.py", "guard.py", "forms.py",
+    "routes.py", "metrics_routes.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
     "log_routes.py", "log_commands.py", "upkeep_commands.py", "people_routes.py", "maintenance_routes.py",
     "maintenance_forms.py", "policy_routes.py", "policy_forms.py",

@@ -85,6 +85,8 @@ class AccessCache:
         self._sweeper: threading.Thread | None = None
         self._failed_at = -math.inf
         self.stats = Stats()
+        self.show: Callable[[Stats], None] | None = None
+        """Called with the figures after each sweep."""
 
     def get(self, instance_id: UUID, bearer: str) -> tuple[Access, bool]:
         """The access of an instance for whoever shows this token, and whether it was in memory.
@@ -136,6 +138,8 @@ class AccessCache:
         for instance_id, entry in list(self._entries.items()):
             if not self._holds(instance_id, entry):
                 self._drop(instance_id, entry)
+        if self.show is not None:
+            self.show(self.stats)
         return len(self._entries)
 
     def report(self) -> None:

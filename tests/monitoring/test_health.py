@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from mcpweb import clock, migrating
+from mcpweb.application import create_app
 from mcpweb.database import db, transaction
 from tests.form_client import FormClient, InProcess
+from tests.monitoring.statements import statements
 from tests.parallel import at_once
 from tests.waiting import until
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
-    sent: list[str] = []
-
-    def note(_connection, _cursor, statement, *_rest):
-        sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def test_health_says_little_and_readiness_knows_the_revision_of_the_database(browser, app):
@@ -75,8 +60,6 @@ def test_without_redis_it_is_ready_and_says_what_is_away_and_nothing_else(other_
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_first_start_is_waited_for_without_an_error_in_the_log(settings, process_state, tmp_path):
-    from mcpweb.application import create_app
-
     app = create_app(
         replace(settings, home=tmp_path, database_url=f"sqlite:///{tmp_path / 'new.sqlite3'}", log_database_url="")
     )
