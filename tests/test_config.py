@@ -60,6 +60,7 @@ BAD: dict[str, list[str]] = {
     "SERVICE_PORTS": ["yes", "true", "2", ""],
     "WEB_WORKERS": ["0", "257"],
     "WEB_THREADS": ["1", "2001"],
+    "METRICS_TOKEN": ["short", "no token has blanks", "né-this-is-no-token"],
     "SECRET_KEY": ["short"],
     "GITHUB_BASE_URL": ["", "github.example.com", "https://user:pass@github.example.com", "file:///etc/passwd"],
 }  # fmt: skip
@@ -107,6 +108,7 @@ def test_settings_do_not_show_their_secrets():
                 "MCPWEB_REDIS_URL": "redis://:s3cret2@redis/0",
                 "MCPWEB_MAIL_PASSWORD": "s3cret3",
                 "MCPWEB_SECRET_KEY": "s3cret4" * 10,
+                "MCPWEB_METRICS_TOKEN": "s3cret6" * 3,
                 "MCPWEB_ENCRYPTION_KEYS": "k1:s3cret5",
             }
         )

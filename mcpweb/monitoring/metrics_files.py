@@ -9,9 +9,9 @@ from pathlib import Path
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The library's variable that says where the files are; without it, a process counts for itself alone."""
-NAME = "MCPWEB_METRICS_NAME"
-"""Names a process in its files' names. Who takes the place of one that ended has its name, and counts on in its files,
-so nothing that was counted is lost and the files do not become more."""
+claimed = ""
+"""The name of this process in its files' names; empty while it has none. Who takes the place of one that ended has its
+name, and counts on in its files, so nothing that was counted is lost and the files do not become more."""
 
 _BYTES = {"counter": 512 * 1024, "histogram": 128 * 1024, "gauge_livesum": 4 * 1024}
 """Of each file: room for some 3,000 counters, more than a dozen services and a hundred pages have."""
@@ -33,6 +33,7 @@ def claim(name: str, environ: MutableMapping[str, str]) -> None:
     They are filled with zeros. The library would make them of holes, and whoever writes into a hole while the disk is
     full is killed. Without room for them the process counts for itself, and says so on the error output.
     """
+    global claimed
     folder = Path(environ[FOLDER])
     try:
         for kind, size in _BYTES.items():
@@ -45,7 +46,7 @@ def claim(name: str, environ: MutableMapping[str, str]) -> None:
             path.unlink(missing_ok=True)
         print(f"mcpweb: there is no room for the figures of /metrics: {error.strerror}", file=sys.stderr, flush=True)
         return
-    environ[NAME] = name
+    claimed = name
 
 
 def bury(folder: Path, name: str) -> None:
