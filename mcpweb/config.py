@@ -72,6 +72,28 @@ class Settings:
     mail_username: str = _setting("MCPWEB_MAIL_USERNAME", "", "SMTP user, if the server wants one.")
     mail_password: str = _setting("MCPWEB_MAIL_PASSWORD", "", "SMTP password.", secret=True)
     mail_from: str = _setting("MCPWEB_MAIL_FROM", "mcpweb@localhost", "Sender of every mail.")
+    alert_mail: tuple[str, ...] = _setting(
+        "MCPWEB_ALERT_MAIL",
+        "",
+        "Who is mailed when something needs an administrator, separated by commas. Default: all administrators.",
+        kinds.addresses,
+    )
+    alert_webhook_url: str = _setting(
+        "MCPWEB_ALERT_WEBHOOK_URL",
+        "",
+        "An https address of the open internet that alerts are posted to as JSON.",
+        kinds.optional_webhook,
+        secret=True,
+    )
+    alert_webhook_secret: str = _setting(
+        "MCPWEB_ALERT_WEBHOOK_SECRET", "", "Signs what is posted there; 16 characters or more.", secret=True
+    )
+    alert_webhook_private: bool = _setting(
+        "MCPWEB_ALERT_WEBHOOK_PRIVATE",
+        "0",
+        "`1`: the webhook's host may have a private address, plain http and any port.",
+        kinds.switch,
+    )
     sign_up: str = _setting(
         "MCPWEB_SIGN_UP",
         "open",
@@ -270,4 +292,9 @@ def _disagreements(settings: Settings) -> list[str]:
         problems.append("MCPWEB_SIGN_UP_DOMAINS must name a domain when MCPWEB_SIGN_UP is domains")
     if not settings.mail_server and not settings.has_local_mailbox:
         problems.append("MCPWEB_MAIL_SERVER must be set when the server can be reached from other machines")
+    if settings.alert_webhook_url and len(settings.alert_webhook_secret) < 16:
+        problems.append("MCPWEB_ALERT_WEBHOOK_SECRET must have at least 16 characters when there is a webhook")
+    parts = urlsplit(settings.alert_webhook_url)
+    if parts.scheme and not settings.alert_webhook_private and (parts.scheme, parts.port or 443) != ("https", 443):
+        problems.append("MCPWEB_ALERT_WEBHOOK_URL must be https on port 443, or MCPWEB_ALERT_WEBHOOK_PRIVATE be 1")
     return problems

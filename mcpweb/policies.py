@@ -52,6 +52,20 @@ _POLICIES = (
     Policy("log_days_audit", "logs", "The audit log is kept", "days", 1, 3650),
     Policy("log_disk_mb", "logs", "The logs of a host may take", "MB", 1, 100_000_000),
     Policy("instance_days_max", "instances", "An instance lives at most", "days", 1, 3650),
+    # An alert's limit of 0 switches it off.
+    Policy("alert_errors", "alerts", "Our own errors reach", "% of the calls", 0, 100, 5),
+    Policy("alert_upstream_errors", "alerts", "Errors of one service reach", "% of its calls", 0, 100, 50),
+    Policy("alert_p95_ms", "alerts", "5 of 100 calls take longer than", "ms", 0, 10_000, 5000),
+    Policy("alert_least_calls", "alerts", "Calls are judged when there are, in 5 minutes,", "calls", 1, 100_000, 20),
+    Policy("alert_disk_percent", "alerts", "The disk of a host is full to", "%", 0, 100, 90),
+    Policy("alert_index_mb", "alerts", "The log index of a host is behind by", "MB", 0, 1_000_000, 50),
+    Policy("alert_missing_s", "alerts", "Nothing was heard of a process for", "seconds", 0, 86_400, 90),
+    Policy(
+        "alert_refused_keys", "alerts", "Keys that their service refuses reach", "% of the active instances", 0, 100, 25
+    ),
+    Policy("alert_sign_ins", "alerts", "Sign-ins refused within 10 minutes reach", "refusals", 0, 100_000, 50),
+    Policy("alert_unsent_mails", "alerts", "Mails that can not be sent reach", "mails", 0, 100_000, 3),
+    Policy("alert_lost_lines", "alerts", "Log lines lost within 15 minutes reach", "lines", 0, 1_000_000, 1),
 )
 
 POLICIES: Mapping[str, Policy] = {policy.name: policy for policy in _POLICIES}

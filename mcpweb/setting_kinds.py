@@ -59,6 +59,23 @@ def origin(text: str) -> str:
     return text.rstrip("/")
 
 
+def optional_webhook(text: str) -> str:
+    """An http or https address without user and fragment, or nothing; its path and query may be secret."""
+    if "#" in text or (text and not re.fullmatch(r"https?://[!-~]+", text)):
+        raise ValueError("must be an http or https address without user and fragment")
+    if text:
+        origin("/".join(re.split(r"[/?]", text)[:3]))
+    return text
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """E-mail addresses between commas or blanks."""
+    found = words(text)
+    if not all(re.fullmatch(r"[^\s@<>\"(),:;]+@[^\s@<>\"(),:;]+", word) and len(word) <= 254 for word in found):
+        raise ValueError("must be e-mail addresses separated by commas")
+    return found
+
+
 def optional_origin(text: str) -> str:
     """As `origin`, or nothing."""
     return origin(text) if text else ""

@@ -9,6 +9,7 @@ from mcpweb import closure as _closure  # noqa: F401
 from mcpweb import policies as _policies  # noqa: F401
 from mcpweb.accounts import models as _accounts  # noqa: F401 - known to the metadata
 from mcpweb.admin import models as _admin  # noqa: F401
+from mcpweb.alerts import models as _alerts  # noqa: F401
 from mcpweb.database import Base, UTCDateTime, db
 from mcpweb.instances import models as _instances  # noqa: F401
 from mcpweb.jobs import models as _jobs  # noqa: F401

@@ -26,6 +26,7 @@ LAYERS = [
     {"instances"},
     {"gateway"},
     {"monitoring"},
+    {"alerts"},
     {"jobs"},
     {"admin"},
     {"application"},
@@ -46,6 +47,7 @@ EDGE = {
     "maintenance_mode_routes.py", "maintenance_mode_forms.py",
     "log_export_routes.py", "people_forms.py", "instance_routes.py", "service_routes.py",
     "log_search_routes.py",
+    "alert_routes.py", "alert_forms.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},

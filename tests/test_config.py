@@ -50,6 +50,18 @@ BAD: dict[str, list[str]] = {
     "LOG_DATABASE_URL": ["mysql://localhost/db", "nonsense", "sqlite:///log.sqlite3"],
     "REDIS_URL": ["localhost:6379", "http://localhost:6379", "nonsense"],
     "MAIL_PORT": ["0", "65536", "smtp", "25.5", "-25", "²5", "1e2", ""],
+    "ALERT_MAIL": ["nobody", "a@b@c", "a@example.com, <b@example.com>", "a@"],
+    "ALERT_WEBHOOK_URL": [
+        "hooks.example.com",
+        "ftp://hooks.example.com",
+        "https://",
+        "https://user@hooks.example.com/",
+        "https://hooks.example.com/#top",
+        "https://hooks.example.com/a b",
+        "https://höoks.example.com/",
+        "https://hooks.example.com:99999/",
+    ],
+    "ALERT_WEBHOOK_PRIVATE": ["yes"],
     "MAIL_SECURITY": ["ssl", "STARTTLS", ""],
     "SIGN_UP": ["closed", "Open", ""],
     "INSTANCE_DAYS_MAX": ["0", "3651", "many"],
@@ -124,6 +136,9 @@ def test_settings_do_not_show_their_secrets():
         ({"SIGN_UP": "domains"}, "MCPWEB_SIGN_UP_DOMAINS must name a domain"),
         ({"BIND": "0.0.0.0:8080"}, "MCPWEB_MAIL_SERVER must be set"),
         ({"BIND": "[::]:8080"}, "MCPWEB_MAIL_SERVER must be set"),
+        ({"ALERT_WEBHOOK_URL": "https://hooks.example.com/"}, "MCPWEB_ALERT_WEBHOOK_SECRET must have"),
+        ({"ALERT_WEBHOOK_URL": "http://hooks.example.com/"}, "MCPWEB_ALERT_WEBHOOK_URL must be https"),
+        ({"ALERT_WEBHOOK_URL": "https://hooks.example.com:8443/"}, "MCPWEB_ALERT_WEBHOOK_URL must be https"),
         ({"PUBLIC_URL": "https://mcpweb.example.com"}, "MCPWEB_MAIL_SERVER must be set"),
     ],
 )
@@ -140,10 +155,12 @@ def test_a_secret_may_come_from_a_file(name, tmp_path):
         "MCPWEB_DATABASE_URL": "postgresql+psycopg://user:x@db/mcpweb",
         "MCPWEB_LOG_DATABASE_URL": "postgresql+psycopg://user:x@db/logs",
         "MCPWEB_REDIS_URL": "redis://:x@redis/0",
+        "MCPWEB_ALERT_WEBHOOK_URL": "https://hooks.example.com/secret/path?token=x",
     }.get(name, "0123456789" * 5)
+    needed = {"MCPWEB_ALERT_WEBHOOK_SECRET": "0123456789" * 2} if name == "MCPWEB_ALERT_WEBHOOK_URL" else {}
     (tmp_path / "secret").write_text(f"{value}\n")
 
-    settings = load({f"{name}_FILE": str(tmp_path / "secret")})
+    settings = load({f"{name}_FILE": str(tmp_path / "secret"), **needed})
 
     assert getattr(settings, name.removeprefix("MCPWEB_").lower()) == value
 

@@ -126,6 +126,9 @@ POLICIES = {
     "admin_mode.show": ADMINS,
     "admin_mode.switch_on": ADMINS,
     "admin_mode.switch_off": ADMINS,
+    "admin_alerts.index": ADMINS,
+    "admin_alerts.acknowledge": ADMINS,
+    "admin_alerts.send_test": ADMINS,
     "monitoring.alive": EVERYBODY,
     "monitoring.ready": EVERYBODY,
 }
@@ -169,6 +172,7 @@ def world(
         "job": "recount",
         "section": "logs",
         "policy": "log_days",
+        "alert_id": "1",
         "line_id": str(_LINE << OFFSET_BITS),
         "search_id": "987654",
     }

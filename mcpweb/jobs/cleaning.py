@@ -14,6 +14,7 @@ from sqlalchemy import Delete, delete, func, or_, select
 
 from mcpweb import queue
 from mcpweb.accounts.models import UserSession, UserToken
+from mcpweb.alerts.models import Alert, AlertMessage
 from mcpweb.database import db, now, transaction
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, Notice, UsageRollup
@@ -62,6 +63,8 @@ def _rubbish(moment: datetime) -> Mapping[str, Delete]:
             or_(Notice.sent_at < moment - _KEEP_NOTICES, Notice.created_at < moment - 2 * _KEEP_NOTICES)
         ),
         "exports": delete(LogExport).where(LogExport.asked_at < moment - _KEEP_EXPORTS),
+        "alert_messages": delete(AlertMessage).where(AlertMessage.created_at < moment - 2 * _KEEP_NOTICES),
+        "alerts": delete(Alert).where(Alert.closed_at < moment - _KEEP_COUNTS),
         "counts": delete(UsageRollup).where(UsageRollup.hour < moment - _KEEP_COUNTS),
         "counts_of_deleted": delete(UsageRollup).where(
             UsageRollup.instance_id.not_in(select(Instance.id)), UsageRollup.instance_id.not_in(still_counted)

@@ -85,6 +85,8 @@ _PLANS = (
         timeout_s=3600,
     ),
     Plan("recount", "Compares the counters of the services with what there is.", daily("03:40")),
+    Plan("watch_alerts", "Looks whether anything needs an administrator, and tells them.", every(60)),
+    Plan("verify_audit", "Verifies that the audit trail is whole.", daily("03:50"), timeout_s=3600),
 )
 
 PLANS: Mapping[str, Plan] = {plan.job: plan for plan in _PLANS}

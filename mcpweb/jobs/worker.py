@@ -11,6 +11,7 @@ from rq import Worker
 
 from mcpweb.errors import Unavailable
 from mcpweb.instances import rechecking as _rechecking  # noqa: F401 - lists its job
+from mcpweb.jobs import alerting as _alerting  # noqa: F401 - lists its jobs
 from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its jobs
 from mcpweb.jobs import counting as _counting  # noqa: F401 - lists its job
 from mcpweb.jobs import expiry as _expiry  # noqa: F401 - lists its job

@@ -105,11 +105,69 @@ def _traffic() -> None:
 
 
 def _alerts() -> None:
-    """Alerts."""
+    op.create_table(
+        "alert",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(length=20), nullable=False),
+        sa.Column("subject", sa.String(length=60), nullable=False),
+        sa.Column("place", sa.String(length=120), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("threshold", sa.Float(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=254), nullable=False),
+        sa.Column("note", sa.String(length=300), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
+    )
+    is_open = sa.text("closed_at IS NULL")
+    op.create_index(
+        "uq_alert_open", "alert", ["rule", "subject"], unique=True, sqlite_where=is_open, postgresql_where=is_open
+    )
+    op.create_index("ix_alert_closed_at", "alert", ["closed_at"], unique=False)
+    op.create_table(
+        "alert_watch",
+        sa.Column("rule", sa.String(length=20), nullable=False),
+        sa.Column("subject", sa.String(length=60), nullable=False),
+        sa.Column("place", sa.String(length=120), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("note", sa.String(length=120), nullable=False),
+        sa.Column("broken", sa.Integer(), nullable=False),
+        sa.Column("good", sa.Integer(), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("rule", "subject", name=op.f("pk_alert_watch")),
+    )
+    op.create_table(
+        "alert_message",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("alert_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["alert.id"], name=op.f("fk_alert_message_alert_id_alert"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_message")),
+    )
+    op.create_index("ix_alert_message_alert_id", "alert_message", ["alert_id"], unique=False)
+    op.create_index("ix_alert_message_sent_at", "alert_message", ["sent_at"], unique=False)
 
 
 def _without_alerts() -> None:
-    """Alerts."""
+    op.drop_index("ix_alert_message_sent_at", table_name="alert_message")
+    op.drop_index("ix_alert_message_alert_id", table_name="alert_message")
+    op.drop_table("alert_message")
+    op.drop_table("alert_watch")
+    op.drop_index("ix_alert_closed_at", table_name="alert")
+    op.drop_index("uq_alert_open", table_name="alert")
+    op.drop_table("alert")
 
 
 def _exports_and_searches() -> None:
