@@ -35,19 +35,14 @@ def look(questions: Mapping[str, Question], moment: datetime) -> dict[str, objec
     """
     if not _take_turn(moment):
         return {"items": 0, "skipped": "somebody looked just now"}
-    changed, failed = 0, []
-    for rule in RULES.values():
-        try:
-            readings = questions[rule.name](moment)
-            changed += _judge(rule, readings, moment)
-        except Exception as error:  # whatever is wrong with one rule, the others may have something to tell
-            db.session.rollback()
-            log.warning(
-                "an alert rule could not be looked at", extra={"rule": rule.name, "error": type(error).__name__}
-            )
-            failed.append(rule.name)
-            _note_failure(rule, moment)
-    return {"items": changed, "reminded": _remind(moment), "not_looked_at": failed}
+    found, failed = _ask(questions, moment)
+    with transaction():
+        take_turns("alerts")  # a slow look may not be done when the next one begins
+        changed = sum(_judge(RULES[name], readings, moment) for name, readings in found.items())
+        for name in failed:
+            _note_failure(name, moment)
+        reminded = _remind(moment)
+    return {"items": changed, "reminded": reminded, "not_looked_at": failed}
 
 
 def looked_at() -> datetime | None:
@@ -67,51 +62,64 @@ def _take_turn(moment: datetime) -> bool:
     return True
 
 
+def _ask(questions: Mapping[str, Question], moment: datetime) -> tuple[dict[str, Sequence[Reading]], list[str]]:
+    """The readings by rule, and the rules whose question failed."""
+    found: dict[str, Sequence[Reading]] = {}
+    failed = []
+    for name in RULES:
+        try:
+            found[name] = questions[name](moment)
+        except Exception as error:  # whatever is wrong with one question, the others may have something to tell
+            db.session.rollback()
+            log.warning("an alert rule could not be looked at", extra={"rule": name, "error": type(error).__name__})
+            failed.append(name)
+    return found, failed
+
+
 def _judge(rule: Rule, readings: Sequence[Reading], moment: datetime) -> int:
     """Compare with the limit and count; returns how many alerts were opened or closed."""
     found = {reading.subject: reading for reading in readings}
-    with transaction():
-        take_turns("alerts")  # a slow look may not be done when the next one begins
-        rows = db.session.scalars(
-            select(AlertWatch).where(AlertWatch.rule == rule.name).execution_options(populate_existing=True)
-        )
-        watched = {row.subject: row for row in rows}
-        alerts = db.session.scalars(
-            select(Alert)
-            .where(Alert.rule == rule.name, Alert.closed_at.is_(None))
-            .execution_options(populate_existing=True)
-        )
-        opened = {alert.subject: alert for alert in alerts}
-        changed = 0
-        for subject in sorted(found.keys() | watched.keys() | opened.keys()):
-            watch = watched.get(subject) or AlertWatch(rule=rule.name, subject=subject, value=0, broken=0, good=0)
-            _count(watch, found.get(subject), rule, moment)
-            changed += _open_or_close(rule, watch, opened.get(subject), moment)
-            if subject in found or watch.good < CLEAR_AFTER:
-                db.session.add(watch)
-            elif subject in watched:
-                db.session.delete(watch)
+    watched, opened = _watches(rule.name), _open(rule.name)
+    threshold = rule.threshold(settings())
+    changed = 0
+    for subject in sorted(found.keys() | watched.keys() | opened.keys()):
+        watch = watched.get(subject) or AlertWatch(rule=rule.name, subject=subject, broken=0, good=0)
+        _count(watch, found.get(subject), threshold, rule.clear)
+        watch.looked_at, watch.failed_at = moment, None
+        changed += _open_or_close(watch, opened.get(subject), threshold, moment)
+        if subject in found or watch.good < CLEAR_AFTER:
+            db.session.add(watch)
+        elif subject in watched:
+            db.session.delete(watch)
     return changed
 
 
-def _count(watch: AlertWatch, reading: Reading | None, rule: Rule, moment: datetime) -> None:
-    threshold = rule.threshold(settings())
-    value = reading.value if reading else 0.0
-    is_broken = 0 < threshold <= value
-    is_good = not is_broken and (threshold == 0 or value < threshold * rule.clear)
+def _watches(rule: str) -> dict[str, AlertWatch]:
+    rows = select(AlertWatch).where(AlertWatch.rule == rule).execution_options(populate_existing=True)
+    return {row.subject: row for row in db.session.scalars(rows)}
+
+
+def _open(rule: str) -> dict[str, Alert]:
+    rows = select(Alert).where(Alert.rule == rule, Alert.closed_at.is_(None)).execution_options(populate_existing=True)
+    return {row.subject: row for row in db.session.scalars(rows)}
+
+
+def _count(watch: AlertWatch, reading: Reading | None, threshold: float, clear: float) -> None:
+    """Take over the value, and count how often in a row it was beyond the limit, or well below it."""
+    watch.value = reading.value if reading else 0.0
+    watch.note = reading.note if reading else "Not there any more"
+    watch.place = reading.place if reading else watch.place or ""
+    is_broken = 0 < threshold <= watch.value
+    is_good = threshold == 0 or watch.value < threshold * clear
     watch.broken = min(watch.broken + 1, RAISE_AFTER) if is_broken else 0
     watch.good = min(watch.good + 1, CLEAR_AFTER) if is_good else 0
-    watch.value, watch.note = value, reading.note if reading else "Not there any more"
-    watch.place = reading.place if reading else watch.place or ""
-    watch.looked_at, watch.failed_at = moment, None
 
 
-def _open_or_close(rule: Rule, watch: AlertWatch, alert: Alert | None, moment: datetime) -> int:
+def _open_or_close(watch: AlertWatch, alert: Alert | None, threshold: float, moment: datetime) -> int:
     if alert is None:
         if watch.broken < RAISE_AFTER:
             return 0
-        threshold = rule.threshold(settings())
-        alert = Alert(rule=rule.name, subject=watch.subject, place=watch.place, value=watch.value, threshold=threshold)
+        alert = Alert(rule=watch.rule, subject=watch.subject, place=watch.place, value=watch.value, threshold=threshold)
         alert.opened_at = alert.last_seen_at = alert.told_at = moment
         db.session.add(alert)
         _tell(alert, MessageKind.OPENED, moment)
@@ -132,26 +140,22 @@ def _tell(alert: Alert, kind: MessageKind, moment: datetime) -> None:
     after_commit(lambda: events.app(f"alert {kind.value}", **told))
 
 
-def _note_failure(rule: Rule, moment: datetime) -> None:
-    with transaction():
-        rows = db.session.scalars(select(AlertWatch).where(AlertWatch.rule == rule.name)).all()
-        if not rows:
-            rows = [AlertWatch(rule=rule.name, subject="", looked_at=moment)]
-            db.session.add(rows[0])
-        for row in rows:
-            row.failed_at = row.failed_at or moment
+def _note_failure(rule: str, moment: datetime) -> None:
+    rows = _watches(rule) or {"": AlertWatch(rule=rule, subject="", looked_at=moment)}
+    for row in rows.values():
+        row.failed_at = row.failed_at or moment
+        db.session.add(row)
 
 
 def _remind(moment: datetime) -> int:
     """Once a day, of what is open and nobody has said that they know."""
-    with transaction():
-        due = db.session.scalars(
-            update(Alert)
-            .where(Alert.closed_at.is_(None), Alert.acknowledged_at.is_(None), Alert.told_at <= moment - REMIND_AFTER)
-            .values(told_at=moment)
-            .returning(Alert.id)
-            .execution_options(synchronize_session=False)
-        ).all()
-        for alert_id in due:
-            messages.add(MessageKind.REMINDER, alert_id, moment)
+    due = db.session.scalars(
+        update(Alert)
+        .where(Alert.closed_at.is_(None), Alert.acknowledged_at.is_(None), Alert.told_at <= moment - REMIND_AFTER)
+        .values(told_at=moment)
+        .returning(Alert.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for alert_id in due:
+        messages.add(MessageKind.REMINDER, alert_id, moment)
     return len(due)

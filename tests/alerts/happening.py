@@ -10,7 +10,8 @@ from sqlalchemy import insert, select
 from mcpweb import clock
 from mcpweb.alerts import evaluation
 from mcpweb.alerts.models import Alert, AlertMessage
-from mcpweb.alerts.questions import Reading
+from mcpweb.alerts.questions import Question, Reading
+from mcpweb.alerts.rules import RULES
 from mcpweb.database import db, transaction
 from mcpweb.instances.models import BUCKETS_MS, TrafficMinute
 from mcpweb.jobs import alerting
@@ -91,9 +92,15 @@ def add(*rows: Any):
 
 
 def look(at: datetime, **values: float) -> dict[str, object]:
-    """Somebody looks; a rule that is named finds that value, the others find what there is."""
-    found = {name.replace("_", "-"): lambda _, value=value: [Reading(value)] for name, value in values.items()}
-    return evaluation.look({**alerting.questions(), **found}, at)
+    """Somebody looks; with values, the rules that are named find those, and the others nothing."""
+    if not values:
+        return evaluation.look(alerting.questions(), at)
+    return evaluation.look({**dict.fromkeys(RULES, lambda _: []), **stubs(values)}, at)
+
+
+def stubs(values: dict[str, float]) -> dict[str, Question]:
+    """Questions that find these values."""
+    return {name: lambda _, value=value: [Reading(value)] for name, value in values.items()}
 
 
 def alerts(rule: str = "") -> list[Alert]:
