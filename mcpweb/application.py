@@ -16,9 +16,8 @@ from redis import Redis
 from mcpweb import __version__, config, queue
 from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
 from mcpweb.accounts import routes as account_routes
-from mcpweb.admin import alert_routes, maintenance_routes, people_routes, service_routes
-from mcpweb.admin import instance_routes as admin_instance_routes
 from mcpweb.admin import (
+    alert_routes,
     log_export_routes,
     log_search_routes,
     maintenance_mode_routes,
@@ -27,6 +26,7 @@ from mcpweb.admin import (
     policy_routes,
     service_routes,
 )
+from mcpweb.admin import instance_routes as admin_instance_routes
 from mcpweb.admin import log_routes as admin_log_routes
 from mcpweb.admin import routes as admin_routes
 from mcpweb.catalog import registry
@@ -77,6 +77,7 @@ _PAGES = (
     people_routes,
     policy_routes,
     service_routes,
+    alert_routes,
 )
 
 
@@ -113,10 +114,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     for part in (filters, errors, guard, closed):
         part.init_app(app)
     for module in _PAGES:
-    for module in (web_routes, account_routes, instance_routes, life_routes, log_routes, monitoring_routes):
-        app.register_blueprint(module.bp)
-    for module in (admin_routes, admin_log_routes, people_routes, maintenance_routes):
-    for module in (admin_instance_routes, service_routes, alert_routes):
         app.register_blueprint(module.bp)
     if settings.has_local_mailbox:
         app.register_blueprint(mailbox.bp)
