@@ -25,6 +25,7 @@ from mcpweb.admin import (
     people_routes,
     policy_routes,
     service_routes,
+    stop_routes,
 )
 from mcpweb.admin import instance_routes as admin_instance_routes
 from mcpweb.admin import log_routes as admin_log_routes
@@ -40,7 +41,7 @@ from mcpweb.gateway.doors import Doors
 from mcpweb.gateway.endpoint import Endpoint
 from mcpweb.gateway.limits import Limits
 from mcpweb.gateway.record import CallRecord
-from mcpweb.instances import life_routes, log_routes
+from mcpweb.instances import life_routes, log_routes, stops
 from mcpweb.instances import routes as instance_routes
 from mcpweb.instances.access_cache import AccessCache
 from mcpweb.instances.generations import Generations
@@ -78,6 +79,7 @@ _PAGES = (
     policy_routes,
     service_routes,
     alert_routes,
+    stop_routes,
 )
 
 
@@ -221,5 +223,6 @@ def _page_globals(settings: Settings) -> dict[str, object]:
     return {
         "version": __version__,
         "theme": web_routes.chosen_theme(),
+        "stops_facing": stops.facing,
         "mailbox_url": "/dev/mailbox" if settings.has_local_mailbox else None,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mcpweb import __version__, config, core_dumps, log_commands, setting_names, upkeep_commands
+from mcpweb import __version__, config, core_dumps, log_commands, setting_names, stop_commands, upkeep_commands
 from mcpweb.errors import AppError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ cli.add_command(log_commands.audit)
 cli.add_command(log_commands.logs)
 cli.add_command(upkeep_commands.maintenance)
 cli.add_command(upkeep_commands.rotate_keys)
+cli.add_command(stop_commands.stop)
+cli.add_command(stop_commands.lift)
 
 
 def main() -> NoReturn:

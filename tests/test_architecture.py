@@ -30,7 +30,7 @@ LAYERS = [
     {"jobs"},
     {"admin"},
     {"application"},
-    {"log_commands", "leaving", "doctor", "upkeep_commands"},
+    {"log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands"},
     {"wsgi", "cli"},
     {"__main__"},
 ]
@@ -48,6 +48,8 @@ EDGE = {
     "log_export_routes.py", "people_forms.py", "instance_routes.py", "service_routes.py",
     "log_search_routes.py",
     "alert_routes.py", "alert_forms.py",
+    "stop_routes.py", "stop_forms.py",
+    "stop_commands.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},

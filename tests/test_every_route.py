@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,8 +16,10 @@ from mcpweb.accounts import links
 from mcpweb.accounts.models import Role, User, UserSession
 from mcpweb.database import db, transaction
 from mcpweb.extensions import limiter
+from mcpweb.instances import stopping
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance
+from mcpweb.instances.stops import Target
 from mcpweb.jobs import exporting
 from mcpweb.logs.export_models import LogExport
 from mcpweb.logs.index import OFFSET_BITS
@@ -110,6 +113,11 @@ POLICIES = {
     "admin_services.index": ADMINS,
     "admin_services.disable": ADMINS,
     "admin_services.enable": ADMINS,
+    "admin_stops.index": ADMINS,
+    "admin_stops.everything": ADMINS,
+    "admin_stops.service": ADMINS,
+    "admin_stops.user": ADMINS,
+    "admin_stops.lift": ADMINS,
     "admin_maintenance.index": ADMINS,
     "admin_maintenance.logs": ADMINS,
     "admin_maintenance.keys": ADMINS,
@@ -178,6 +186,7 @@ def world(
     }
     fill(log_index(), 1, file_id=_LINE)
     shared["export_id"] = str(_export())
+    shared["stop_id"] = _over()
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
     made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
     instances = {who: str(instance.id) for who, instance in made.items()}
@@ -225,6 +234,13 @@ def _export() -> UUID:
     path.parent.mkdir(exist_ok=True)
     path.write_text("as if it were compressed")
     return export.id
+
+
+def _over() -> str:
+    """A stop that is over."""
+    row = stopping.stop(Target(), "A test.", timedelta(hours=1), "carol@example.com")
+    stopping.lift(row, "carol@example.com")
+    return str(row.id)
 
 
 def _session_of(email: str) -> str:

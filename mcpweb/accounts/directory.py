@@ -68,6 +68,18 @@ def get(user_id: int) -> User:
     return user
 
 
+def of_email(email: str) -> User:
+    """The user of this normalised address.
+
+    Raises:
+        NotFound: there is none.
+    """
+    user: User | None = db.session.scalar(select(User).where(User.email == email))
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
 def count() -> int:
     """How many users there are."""
     return db.session.scalar(select(func.count()).select_from(User)) or 0

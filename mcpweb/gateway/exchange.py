@@ -28,7 +28,7 @@ _MAX_NOTED = 100
 
 
 class Closed(Exception):
-    """The server is closed, or the instance inactive or expired; the text says so, and what mends it."""
+    """The server is closed, or the instance inactive, expired or stopped; the text says what mends it, or when."""
 
 
 @dataclass(slots=True)
@@ -120,10 +120,10 @@ class Exchange:
         return result
 
     def check_open(self) -> None:
-        """Compare maintenance mode, status and end date with the clock.
+        """Compare maintenance mode, status, end date and the end of a stop with the clock.
 
         Raises:
-            Closed: the server is closed for maintenance, or the instance is inactive or expired.
+            Closed: the server is closed for maintenance, or the instance is inactive, expired or stopped.
         """
         access = self.visit.access
         if access.closed_until is not None and access.closed_until > clock.utcnow():
@@ -139,6 +139,11 @@ class Exchange:
             url = self.visit.shared.page_url(access.instance_id)
             raise Closed(
                 f"The connection “{access.label}” ended on {access.expires_at:%d %B %Y}. Its owner can renew it: {url}"
+            )
+        if (stop := access.stop) is not None and stop.ends_at > clock.utcnow():
+            raise Closed(
+                f"An administrator stopped {stop.what}, for this reason: “{stop.reason}” "
+                f"The stop ends by itself at {stop.ends_at:%H:%M:%S UTC on %d %B %Y}. Try again after that."
             )
 
     def count_call(self) -> None:

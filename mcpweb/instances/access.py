@@ -30,6 +30,16 @@ class TokenAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """An administrator refuses calls until an end, which every call compares with the clock."""
+
+    what: str
+    """What is stopped, as it reads in a sentence."""
+    reason: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """All that a call needs to know of an instance. `tool_names` is None when every tool is on."""
 
@@ -49,6 +59,8 @@ class Access:
     """The end of the maintenance mode that holds, if one does."""
     closed_message: str = ""
     """What everybody is told until then."""
+    stop: Stopped | None = None
+    """The stop that ends last of those that hit the instance."""
 
     def admits(self, token_hash: bytes) -> bool:
         """Whether the token of this hash opens the instance at this moment."""

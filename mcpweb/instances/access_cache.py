@@ -22,7 +22,7 @@ from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, is_token
 from mcpweb.database import db
 from mcpweb.errors import Unavailable
-from mcpweb.instances import credentials
+from mcpweb.instances import credentials, stops
 from mcpweb.instances.access import Access, TokenAccess, Unauthorized
 from mcpweb.instances.database_watch import DatabaseWatch
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
@@ -250,4 +250,6 @@ class AccessCache:
             keeps_arguments=instance.keeps_arguments,
             closed_until=closed.ends_at if closed else None,
             closed_message=closed.message if closed else "",
+            # By the clock of this host, which is what calls compare its end with.
+            stop=stops.for_call(instance, clock.utcnow()),
         )

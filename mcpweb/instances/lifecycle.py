@@ -16,9 +16,11 @@ from sqlalchemy import ColumnElement, delete, select, update
 
 from mcpweb.database import after_commit, db, now, transaction
 from mcpweb.errors import Conflict, InvalidInput, NotFound
+from mcpweb.instances import notices
 from mcpweb.instances.house import house
-from mcpweb.instances.models import Instance, ServiceRow, Status
+from mcpweb.instances.models import Instance, NoticeKind, ServiceRow, Status
 from mcpweb.logs import audit, events
+from mcpweb.queue import enqueue
 
 OFFER_EXTENSION = timedelta(days=14)
 """How long before the end an extension is offered."""
@@ -76,9 +78,12 @@ def activate(instance: Instance, actor: str) -> None:
 
 
 def stop(instance: Instance, reason: str, actor: str) -> None:
-    """Switch off as an administrator: its owner reads why, and can not switch it on before the stop is lifted."""
+    """Switch off as an administrator: its owner is mailed why, and can not switch it on before the stop is lifted."""
     with changing(instance):
         was_active = instance.status == Status.ACTIVE
+        if not instance.stopped_reason:  # another reason is no news; a mail that is under way has the newest
+            notices.add(NoticeKind.STOPPED, [(instance.id, instance.owner_id)])
+            after_commit(lambda: enqueue("send_notices"))
         instance.stopped_reason = reason
         if was_active:
             instance.status = Status.INACTIVE

@@ -129,6 +129,27 @@ class InstanceToken(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class Stop(Base):
+    """What an administrator refuses for a while: the calls of one user, of one service, or, with neither, all calls."""
+
+    __tablename__ = "stop"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    service_name: Mapped[str | None] = mapped_column(ForeignKey("service.name"))
+    reason: Mapped[str] = mapped_column(String(300))
+    """For those who are stopped, and for who looks back."""
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    started_by: Mapped[str] = mapped_column(String(254))
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    """When it lifts by itself; every stop has an end."""
+    lifted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lifted_by: Mapped[str] = mapped_column(String(254), default="")
+
+    user: Mapped[User | None] = relationship()
+    service: Mapped[ServiceRow | None] = relationship()
+
+
 class KeyCheck(Base):
     """A known text sealed with an encryption key: tells whether a key is the one that was used before."""
 
@@ -147,6 +168,10 @@ class NoticeKind(StrEnum):
     ENDS_1 = "ends_1"
     KEY_DIED = "key_died"
     KEY_ENDS = "key_ends"
+    STOPPED = "stopped"
+    """An administrator switched the instance off."""
+    ALL_STOPPED = "all_stopped"
+    """An administrator stopped everything of the owner."""
 
 
 class Notice(Base):

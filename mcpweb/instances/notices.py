@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from mcpweb import clock, mailer
 from mcpweb.accounts.models import User
 from mcpweb.database import db, now, transaction
-from mcpweb.instances import notice_mail
-from mcpweb.instances.models import CredentialState, Instance, Notice, NoticeKind, Status
+from mcpweb.instances import notice_mail, stops
+from mcpweb.instances.models import CredentialState, Instance, Notice, NoticeKind, Status, Stop
+from mcpweb.instances.stops import Target
 from mcpweb.logs import events
 from mcpweb.queue import job
 from mcpweb.web.current import settings
@@ -66,11 +67,12 @@ def _tell(owner_id: int) -> int:
     """Mail an owner what is due; returns how many mails that were, none or one."""
     claimed = _claim(owner_id)
     owner = db.session.get(User, owner_id, populate_existing=True)
-    rows = _still_true(claimed)
+    stop = stops.of_target(Target(owner), now()) if owner else None
+    rows = _still_true(claimed, stop)
     _drop(set(claimed) - {notice.id for notice, _ in rows})
     if not rows or owner is None:
         return 0
-    subject, context = notice_mail.compose(rows, settings().url, now())
+    subject, context = notice_mail.compose(rows, stop, settings().url, now())
     db.session.commit()  # ends the read: no transaction stays open while the mail server is talked to
     try:
         mailer.send(owner.email, subject, "notices", **context)
@@ -108,7 +110,7 @@ def _claim(owner_id: int) -> Sequence[int]:
     return claimed
 
 
-def _still_true(claimed: Sequence[int]) -> list[tuple[Notice, Instance]]:
+def _still_true(claimed: Sequence[int], stop: Stop | None) -> list[tuple[Notice, Instance]]:
     """The claimed notices that hold at this moment, one of a kind for each instance, those that end first at first."""
     rows = db.session.execute(
         select(Notice, Instance)
@@ -120,12 +122,14 @@ def _still_true(claimed: Sequence[int]) -> list[tuple[Notice, Instance]]:
     ).all()
     moment = now()
     found = {
-        (notice.kind, instance.id): (notice, instance) for notice, instance in rows if _holds(notice, instance, moment)
+        (notice.kind, instance.id): (notice, instance)
+        for notice, instance in rows
+        if _holds(notice, instance, stop, moment)
     }
     return list(found.values())
 
 
-def _holds(notice: Notice, instance: Instance, moment: datetime) -> bool:
+def _holds(notice: Notice, instance: Instance, stop: Stop | None, moment: datetime) -> bool:
     status = instance.status_at(moment)
     match NoticeKind(notice.kind):
         case NoticeKind.EXPIRED:
@@ -139,6 +143,10 @@ def _holds(notice: Notice, instance: Instance, moment: datetime) -> bool:
         case NoticeKind.KEY_ENDS:
             ends = instance.credential_expires_at
             return status is Status.ACTIVE and ends is not None and ends <= moment + KEY_ENDS_SOON
+        case NoticeKind.STOPPED:
+            return instance.stopped_reason != ""
+        case NoticeKind.ALL_STOPPED:
+            return status is Status.ACTIVE and stop is not None
 
 
 def _drop(ids: set[int]) -> None:

@@ -227,7 +227,25 @@ def _without_exports_and_searches() -> None:
 
 def _stops() -> None:
     """Stops of a user, a service or everything."""
+    op.create_table(
+        "stop",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("service_name", sa.String(length=31), nullable=True),
+        sa.Column("reason", sa.String(length=300), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_by", sa.String(length=254), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lifted_by", sa.String(length=254), nullable=False),
+        sa.ForeignKeyConstraint(["service_name"], ["service.name"], name=op.f("fk_stop_service_name_service")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_stop_user_id_user"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stop")),
+    )
+    op.create_index(op.f("ix_stop_ends_at"), "stop", ["ends_at"], unique=False)
 
 
 def _without_stops() -> None:
     """Stops of a user, a service or everything."""
+    op.drop_index(op.f("ix_stop_ends_at"), table_name="stop")
+    op.drop_table("stop")

@@ -9,6 +9,7 @@ import pytest
 from mcpweb.clock import utcnow
 from mcpweb.database import db
 from mcpweb.instances.models import ServiceRow, Status
+from tests.conftest import URL, links_in
 from tests.form_client import Page
 from tests.instances import endpoint, living
 
@@ -103,6 +104,18 @@ def test_after_the_stop_is_lifted_its_owner_switches_it_on(app, carol, alice, st
     assert endpoint.works(app, instance.id, token)
     assert living.actions(instance.id) == ["instance.stop", "instance.lift", "instance.activate"]
     assert living.drift() == {}
+
+
+def test_its_owner_is_mailed_the_reason_once(carol, alice, stopped, run_jobs, mail_server):
+    instance, _ = stopped
+    run_jobs()
+    stop(carol, instance, "Please ask us first.")
+    run_jobs()
+
+    [mail] = mail_server.mails
+    assert mail.to == [ALICE] and mail.subject == "An administrator switched Work off"
+    assert f"Reason: {REASON}" in mail.part("plain") and "&lt;last night&gt;" in mail.part("html")
+    assert f"{URL}/instances/{instance.id}" in links_in(mail.part("plain"))
 
 
 def test_a_stop_can_be_given_another_reason_and_counts_once(carol, alice, stopped):

@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from mcpweb import clock, mailer, queue
 from mcpweb.database import db, transaction
-from mcpweb.instances import lifecycle, notices
+from mcpweb.instances import lifecycle, notices, stopping
 from mcpweb.instances.models import CredentialState, Instance, Notice, NoticeKind
 from mcpweb.instances.notices import send_notices
+from mcpweb.instances.stops import Target
 from mcpweb.jobs.expiry import expire_instances
 from tests.ageing import age
 from tests.conftest import URL, links_in, user
@@ -98,6 +99,8 @@ def test_all_that_an_owner_is_to_know_is_one_mail(make_instance, mails):
     change(made[NoticeKind.KEY_ENDS].id, credential_expires_at=clock.utcnow() + timedelta(days=3))
     for instance in (made[NoticeKind.EXPIRED], other):
         end(instance.id, marked=True)
+    change(made[NoticeKind.STOPPED].id, stopped_reason="It called too often.")
+    stopping.stop(Target(user(ALICE)), "A {key} leaked.", timedelta(hours=1), "carol@example.com")
     for kind in kinds:
         if kind != NoticeKind.EXPIRED:
             note(made[kind], kind)
@@ -106,13 +109,14 @@ def test_all_that_an_owner_is_to_know_is_one_mail(make_instance, mails):
 
     mail = next(mail for mail in mails if mail.to == [ALICE])
     assert len(mails) == 2
-    assert mail.subject == "5 of your instances need a look"
+    assert mail.subject == "7 of your instances need a look"
     for part in (mail.part("plain"), mail.part("html")):
         assert "Alice's" not in part
         for kind, instance in made.items():
-            page = "credential" if kind.value.startswith("key") else "extend"
-            assert f"{URL}/instances/{instance.id}/{page}" in part
+            page = "" if "stopped" in kind else "/credential" if kind.startswith("key") else "/extend"
+            assert f"{URL}/instances/{instance.id}{page}" in part
             assert instance.label in part
+        assert "Reason: It called too often." in part and "“A {key} leaked.”" in part
     assert links_in(mail.part("plain"))[-2] == f"{URL}/instances"
 
 
