@@ -11,10 +11,11 @@ from mcpweb.accounts.directory import UserFilter
 from mcpweb.accounts.models import User
 from mcpweb.catalog import changes
 from mcpweb.catalog.registry import Service
-from mcpweb.instances import oversight, owners, pages, switching
+from mcpweb.instances import oversight, owners, pages, stops, switching
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, ServiceRow
 from mcpweb.instances.oversight import InstanceFilter
+from mcpweb.instances.stops import Target
 from mcpweb.web import agents
 
 
@@ -42,6 +43,7 @@ def user(one: User, viewer: User, idle: timedelta, now: datetime) -> dict[str, A
             {"agent": agents.label(row.agent), "ip": row.ip, "last_seen_at": row.last_seen_at} for row in alive
         ],
         "instances": [instance(found, now) for found in owners.of_user(one)],
+        "stop": stops.of_target(Target(user=one), now),
     }
 
 
@@ -63,9 +65,10 @@ def instance(one: Instance, now: datetime) -> dict[str, Any]:
     return head | {"created_at": one.created_at, "usage_count": one.usage_count}
 
 
-def services() -> Sequence[dict[str, Any]]:
-    """Every service with what is known of it."""
-    return [service(row) for row in switching.services()]
+def services(now: datetime) -> Sequence[dict[str, Any]]:
+    """Every service with what is known of it, and the stop that is in force."""
+    stopped = {stop.service_name: stop for stop in stops.in_force(now)}
+    return [service(row) | {"stop": stopped.get(row.name)} for row in switching.services()]
 
 
 def service(row: ServiceRow) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from mcpweb import clock
 from mcpweb.admin import people_pages
 from mcpweb.errors import Conflict
 from mcpweb.instances import switching
@@ -23,7 +24,8 @@ def refused(error: Conflict) -> ResponseReturnValue:
 @bp.get("")
 def index() -> str:
     """Every service."""
-    return render_template("admin/services.html", services=people_pages.services(), nav="admin", section="users")
+    shown = people_pages.services(clock.utcnow())
+    return render_template("admin/services.html", services=shown, nav="admin", section="users")
 
 
 @bp.post("/<name>/disable")

@@ -31,6 +31,7 @@ def play(live: Live) -> Scene:
         "newcomer": live.signed_in("bob@example.com"),
         "connector": live.signed_in("connector@example.org"),
         "owner": owner,
+        "halted": live.signed_in("halted@example.com"),
     }
     live.signed_in(LONG_EMAIL)  # a second session of the owner's
     paths = {"set_up": live.setup_link} | _links(live, people)
@@ -61,12 +62,13 @@ class _Paths(dict[str, str]):
         self._live, self._people = live, people
 
     def __missing__(self, name: str) -> str:
-        self.update(_administered(self._live, self._people["admin"], self))
+        self.update(_administered(self._live, self._people, self))
         return self[name]
 
 
-def _administered(live: Live, admin: FormClient, paths: dict[str, str]) -> dict[str, str]:
+def _administered(live: Live, people: _People, paths: dict[str, str]) -> dict[str, str]:
     """The administrator's pages of users and instances, one of each being shut out."""
+    admin = people["admin"]
     leaver = live.signed_in("leaver@example.com")
     live.connect(leaver, "Left behind")
     users = {email: path for path, email in _USER.findall(admin.get("/admin/users").text)}
@@ -74,8 +76,13 @@ def _administered(live: Live, admin: FormClient, paths: dict[str, str]) -> dict[
     admin.submit(admin.get(gone).form("/disable"))
     stopped = f"/admin{paths['stopped']}"
     admin.submit(admin.get(stopped).form("/stop"), reason="It called 40,000 times last night. Ask us first.")
+    live.connect(people["halted"], "Under way")
+    halt = f"{users['halted@example.com']}/stop"
+    admin.submit(admin.get(halt).form("/stop"), reason="A key of yours is in a public place. Ask us first.")
     return {
         "stopped_page": paths["stopped"],
+        "halted_page": "/instances",
+        "a_stopped_user": users["halted@example.com"],
         "a_user": users[LONG_EMAIL],
         "a_leaver": gone,
         "an_instance": f"/admin{paths['called']}",

@@ -114,6 +114,12 @@ def pick_no_tool(page: Page) -> None:
     send("Save the choice")(page)
 
 
+def stop_for_too_long(page: Page) -> None:
+    """Without a reason, and for longer than may be."""
+    page.get_by_text("Other").click()
+    send("Stop this user", Hours="721")(page)
+
+
 CONNECT = "/services/github/connect"
 
 STATES = {
@@ -205,6 +211,13 @@ STATES = {
     "admin-instance-error": State("admin", "{an_instance}", send("Switch off", Reason=" ")),
     "admin-instance-stopped": State("admin", "{a_stopped_instance}"),
     "admin-services": State("admin", "/admin/services", open_folds),
+    "admin-stops": State("admin", "/admin/stops"),
+    "admin-stop-everything": State("admin", "/admin/stops/everything"),
+    "admin-stop-service": State("admin", "/admin/services/figma/stop"),
+    "admin-stop-user-again": State("admin", "{a_stopped_user}/stop"),
+    "admin-stop-error": State("admin", "{a_stopped_user}/stop", stop_for_too_long),
+    "admin-user-stopped": State("admin", "{a_stopped_user}"),
+    "stopped-user": State("halted", "{halted_page}"),
     "admin-logs": State("admin", "/admin/logs", open_lines),
     "admin-logs-filtered": State(
         "admin", "/admin/logs?q=call&category=performance&level=info&level=warning&not-host=x", open_lines
