@@ -41,7 +41,8 @@ def export(kind: str) -> ResponseReturnValue:
 @bp.post("/export/prepare")
 def prepare() -> ResponseReturnValue:
     """Have a job write the file, and mail where it is."""
-    query, host = _asked().query(clock.utcnow()), house().propagation.host
+    now, host = clock.utcnow(), house().propagation.host
+    query = _asked().fixed(now).query(now)
     kind, who = request.form.get("kind", ""), current_user
     made = prepared.ask(who.id, who.email, kind, query, log_views.told(query), host)
     flash("The export is being prepared. You may leave: a mail says when it is ready.", "success")

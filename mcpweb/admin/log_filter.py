@@ -142,6 +142,8 @@ class LogFilter:
 
     def fixed(self, now: datetime) -> Self:
         """With the times as they are now, so that the address shows the same tomorrow."""
+        if self.since and self.until:
+            return self
         since, until = self.span(now)
         return self.between(since.replace(microsecond=0), until.replace(microsecond=0) + timedelta(seconds=1))
 

@@ -52,7 +52,9 @@ class Live:
     url: str
     setup_link: str
     home: Path
-    addresses: Iterator[str] = field(default_factory=lambda: (f"127.0.1.{number}" for number in itertools.count(1)))
+    addresses: Iterator[str] = field(
+        default_factory=lambda: (f"127.1.{n // 250}.{n % 250 + 1}" for n in itertools.count())
+    )
 
     def visitor(self, agent: str = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Firefox/142.0") -> FormClient:
         """Somebody who is not signed in, in a browser without JavaScript."""

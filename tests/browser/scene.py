@@ -79,7 +79,13 @@ def _administered(live: Live, people: _People, paths: dict[str, str]) -> dict[st
     live.connect(people["halted"], "Under way")
     halt = f"{users['halted@example.com']}/stop"
     admin.submit(admin.get(halt).form("/stop"), reason="A key of yours is in a public place. Ask us first.")
+    log = admin.submit(admin.get("/admin/logs?q=call").form("/searches/save"), name="All calls", shared="1")
+    token = dict(log.form("/theme").fields)["csrf_token"]
+    prepare = {"csrf_token": token, "kind": "csv", "q": "call"}  # so few lines are not offered to be prepared
+    export = admin.post("/admin/logs/export/prepare", prepare, Referer=log.url)
+    until(lambda: "Ready" in admin.get(export.path).text, "the export is ready")
     return {
+        "an_export": export.path,
         "stopped_page": paths["stopped"],
         "halted_page": "/instances",
         "a_stopped_user": users["halted@example.com"],

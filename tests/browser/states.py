@@ -88,6 +88,17 @@ def open_lines(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")  # else the header, which stays, covers half of some link
 
 
+def open_beside(page: Page) -> None:
+    """The searches that are kept."""
+    page.get_by_text("Saved and recent searches").click()
+
+
+def open_keys(page: Page) -> None:
+    """The list of keys."""
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
 def go_to_line(page: Page) -> None:
     """The page of the newest line."""
     page.locator(".line > summary").first.click()
@@ -225,6 +236,10 @@ STATES = {
     "admin-logs-absolute": State("admin", "/admin/logs?since=2026-01-01&until=nonsense"),
     "admin-logs-follow": State("admin", "/admin/logs?follow=1&category=app"),
     "admin-logs-no-match": State("admin", "/admin/logs?q=nothing-of-the-kind&level=error"),
+    "admin-logs-beside": State("admin", "/admin/logs?q=usr:x+call&range=7d", open_beside),
+    "admin-logs-keys": State("admin", "/admin/logs", open_keys),
+    "admin-logs-export": State("admin", "/admin/logs/export?category=performance&q=call"),
+    "admin-logs-exported": State("admin", "{an_export}"),
     "admin-logs-line": State("admin", "/admin/logs?category=performance&outcome=ok", go_to_line),
     "mailbox": State("stranger", "/dev/mailbox"),
     "mail": State("stranger", "{mail}", open_folds),
