@@ -106,6 +106,19 @@ def child_exit(server, worker):
         metrics_files.bury(Path(folder), f"{server.pid}-{worker.place}")
 
 
+def post_worker_init(worker):
+    """From now on the worker says that it is there; the thread that does so would not survive the fork."""
+    from mcpweb.monitoring import presence
+
+    worker.heartbeat = presence.web(worker.wsgi)
+
+
+def worker_exit(server, worker):
+    """Nobody need miss it. One that could not start has no heartbeat."""
+    if heartbeat := getattr(worker, "heartbeat", None):
+        heartbeat.stop()
+
+
 def on_exit(server):
     """The last worker has ended: the other hosts need not wait for what this one would confirm."""
     from mcpweb.leaving import say_goodbye

@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mcpweb import clock
 from mcpweb.database import db
+from mcpweb.instances import traffic
 from mcpweb.instances.models import BUCKETS_MS, Instance, InstanceToken, UsageRollup
 from mcpweb.logs.query import storable
 
@@ -44,7 +45,7 @@ class _Use:
 
 
 def count(host: str, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Count the calls among the lines, in the open transaction; those of deleted instances are left out.
+    """Count the calls among the lines, in the open transaction; those of deleted instances only by the minute.
 
     `host` is the one whose log they are from.
     """
@@ -64,6 +65,14 @@ def count(host: str, lines: Iterable[Mapping[str, Any]]) -> None:
         _update_tokens(uses)
     if rollups:
         _add_rollups(host, rollups)
+    traffic.count(
+        host,
+        (
+            (at, _text(line.get("service"), 31), _ms(line.get("duration_ms")), line)
+            for (_, at), line in calls
+            if line.get("method") == "tools/call"
+        ),
+    )
 
 
 def _called(line: Mapping[str, Any]) -> tuple[UUID, datetime] | None:

@@ -233,7 +233,9 @@ class TrafficMinute(Base):
     errors: Mapped[int] = mapped_column(default=0)
     """All calls that did not end well."""
     upstream_errors: Mapped[int] = mapped_column(default=0)
-    """Those among them that are the fault of the service, not ours."""
+    """Those among them that are the fault of the service or of its key, not ours."""
+    faults: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Those among them that are ours: something broke here, or there was no place for the call."""
     ms_10: Mapped[int] = mapped_column(default=0)
     ms_25: Mapped[int] = mapped_column(default=0)
     ms_50: Mapped[int] = mapped_column(default=0)

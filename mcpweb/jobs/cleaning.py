@@ -17,10 +17,11 @@ from mcpweb.accounts.models import UserSession, UserToken
 from mcpweb.alerts.models import Alert, AlertMessage
 from mcpweb.database import db, now, transaction
 from mcpweb.instances.house import house
-from mcpweb.instances.models import Instance, Notice, UsageRollup
+from mcpweb.instances.models import Instance, Notice, TrafficMinute, UsageRollup
 from mcpweb.jobs import runs
 from mcpweb.logs import events
 from mcpweb.logs.export_models import LogExport
+from mcpweb.monitoring.models import HostRole, InstallationSample, ResourceSample
 from mcpweb.queue import job
 
 _KEEP_LINKS = timedelta(days=2)
@@ -31,6 +32,10 @@ _KEEP_COUNTS = timedelta(days=400)
 """A year can be compared with the one before."""
 _KEEP_EXPORTS = timedelta(days=30)
 """The list of them; the files are gone long before."""
+_KEEP_PROCESSES = timedelta(days=1)
+"""One that was killed is missed for so long."""
+_KEEP_SAMPLES = timedelta(days=8)
+"""A week is shown."""
 _KEEP_LOGS = timedelta(days=30)
 """What an owner is told on the page that deletes an instance."""
 
@@ -69,6 +74,10 @@ def _rubbish(moment: datetime) -> Mapping[str, Delete]:
         "counts_of_deleted": delete(UsageRollup).where(
             UsageRollup.instance_id.not_in(select(Instance.id)), UsageRollup.instance_id.not_in(still_counted)
         ),
+        "processes": delete(HostRole).where(HostRole.seen_at < moment - _KEEP_PROCESSES),
+        "samples": delete(ResourceSample).where(ResourceSample.at < moment - _KEEP_SAMPLES),
+        "installation_samples": delete(InstallationSample).where(InstallationSample.minute < moment - _KEEP_SAMPLES),
+        "minutes": delete(TrafficMinute).where(TrafficMinute.minute < moment - _KEEP_SAMPLES),
     }
 
 

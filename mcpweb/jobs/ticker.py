@@ -29,6 +29,8 @@ from mcpweb.jobs.schedule import PLANS, SPAN_OF_A_DAY_S
 from mcpweb.jobs.timetable import Entry
 from mcpweb.logs import events
 from mcpweb.logs.writing import LogFiles
+from mcpweb.monitoring.heartbeat import Heartbeat
+from mcpweb.monitoring.sampling import Sampler
 from mcpweb.queue import connect, enqueue_slot, open_queue
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ Begin = Callable[[], AbstractContextManager[Connection]]
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, and keep the host's log index up to date meanwhile.
+    """Run until SIGTERM or SIGINT; meanwhile keep the host's log index up to date, and note what the host uses.
 
     Raises:
         Unavailable: no Redis is named.
@@ -53,7 +55,10 @@ def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     follower = indexing.start(settings, stop)
+    sampler = Sampler(settings.home, connect(settings.redis_url))
+    heartbeat = Heartbeat(settings.database, settings.home / "run", "ticker", also=[sampler.sample]).start()
     run(Ticker(connect(settings.redis_url), _begin(settings.database), settings.home / "run"), stop)
+    heartbeat.stop()
     follower.join()
 
 

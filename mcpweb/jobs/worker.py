@@ -23,6 +23,7 @@ from mcpweb.jobs import resealing as _resealing  # noqa: F401 - lists its job
 from mcpweb.jobs import runs
 from mcpweb.lifeline import die_with_parent
 from mcpweb.logs import context
+from mcpweb.monitoring import presence
 from mcpweb.queue import ListedJob, open_queue
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,12 @@ def run(app: Flask) -> None:
     if not url:
         raise Unavailable("MCPWEB_REDIS_URL is not set; `mcpweb up` starts a Redis by itself.")
     connection = redis.Redis.from_url(url)  # a worker waits for jobs, so the short time-outs of pages do not fit
-    open_worker(app, connection, _Worker).work(logging_level="WARNING")
+    worker = open_worker(app, connection, _Worker)
+    heartbeat = presence.worker(app)
+    try:
+        worker.work(logging_level="WARNING")
+    finally:
+        heartbeat.stop()
 
 
 def open_worker(app: Flask, connection: redis.Redis, kind: type[_Worker] | None = None) -> _Worker:

@@ -172,13 +172,16 @@ def known_files(host: str) -> dict[str, LogFile]:
 
 def behind(root: Path, host: str) -> int:
     """How many bytes of this host's files, as far as they are not compressed, are not in the index yet."""
-    known = known_files(host)
+    return unread(root, {name: row.offset for name, row in known_files(host).items()})
+
+
+def unread(root: Path, offsets: Mapping[str, int]) -> int:
+    """The same for whoever knows how far each file has been read."""
     waiting = 0
     for file in system_files(root):
         if not file.is_compressed:
-            offset = known[file.name].offset if file.name in known else 0
             with suppress(FileNotFoundError):  # compressed meanwhile
-                waiting += max(file.path.stat().st_size - offset, 0)
+                waiting += max(file.path.stat().st_size - offsets.get(file.name, 0), 0)
     return waiting
 
 

@@ -52,3 +52,33 @@ class ResourceSample(Base):
     """Of our own processes on the host, both."""
     index_behind: Mapped[int] = mapped_column(BigInteger)
     """Bytes of log lines that were not in the index yet."""
+
+
+class InstallationSample(Base):
+    """The whole installation in one minute, as one of the tickers found it."""
+
+    __tablename__ = "installation_sample"
+
+    minute: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    users: Mapped[int] = mapped_column()
+    admins: Mapped[int] = mapped_column()
+    instances: Mapped[int] = mapped_column()
+    active_instances: Mapped[int] = mapped_column()
+    waiting: Mapped[int | None] = mapped_column()
+    """Jobs in all queues; None when Redis did not answer."""
+    cache_hits: Mapped[int] = mapped_column()
+    cache_misses: Mapped[int] = mapped_column()
+    """Of the accesses that calls asked for since the sample before, in all web processes."""
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """`keys`: sealed credentials by key. `caches`: hits and misses of each process up to now."""
+
+
+class PartState(Base):
+    """The state of a part of the installation, and since when it is in it."""
+
+    __tablename__ = "part_state"
+
+    part: Mapped[str] = mapped_column(String(60), primary_key=True)
+    state: Mapped[str] = mapped_column(String(10))
+    """good, warn or bad."""
+    since: Mapped[datetime] = mapped_column(UTCDateTime)

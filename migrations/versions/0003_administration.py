@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Apply."""
     _policies()
     _hosts()
+    _installation()
     _traffic()
     _alerts()
     _exports_and_searches()
@@ -28,6 +29,7 @@ def downgrade() -> None:
     _without_alerts()
     op.drop_index("ix_traffic_minute_minute", table_name="traffic_minute")
     op.drop_table("traffic_minute")
+    _without_installation()
     op.drop_index("ix_resource_sample_at", table_name="resource_sample")
     op.drop_table("resource_sample")
     op.drop_table("host_role")
@@ -88,6 +90,34 @@ def _hosts() -> None:
     op.create_index("ix_resource_sample_at", "resource_sample", ["at"], unique=False)
 
 
+def _installation() -> None:
+    op.create_table(
+        "installation_sample",
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("users", sa.Integer(), nullable=False),
+        sa.Column("admins", sa.Integer(), nullable=False),
+        sa.Column("instances", sa.Integer(), nullable=False),
+        sa.Column("active_instances", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=True),
+        sa.Column("cache_hits", sa.Integer(), nullable=False),
+        sa.Column("cache_misses", sa.Integer(), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("minute", name=op.f("pk_installation_sample")),
+    )
+    op.create_table(
+        "part_state",
+        sa.Column("part", sa.String(length=60), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("part", name=op.f("pk_part_state")),
+    )
+
+
+def _without_installation() -> None:
+    op.drop_table("part_state")
+    op.drop_table("installation_sample")
+
+
 def _traffic() -> None:
     buckets = ("10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "more")
     op.create_table(
@@ -98,6 +128,7 @@ def _traffic() -> None:
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("errors", sa.Integer(), nullable=False),
         sa.Column("upstream_errors", sa.Integer(), nullable=False),
+        sa.Column("faults", sa.Integer(), nullable=False, server_default="0"),
         *(sa.Column(f"ms_{bucket}", sa.Integer(), nullable=False) for bucket in buckets),
         sa.PrimaryKeyConstraint("host", "minute", "service", name=op.f("pk_traffic_minute")),
     )
