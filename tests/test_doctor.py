@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from mcpweb.crypto import new_encryption_key
 from mcpweb.database import db, transaction
 from mcpweb.doctor import checkup, outside, stores, surroundings
 from mcpweb.instances.house import house
-from mcpweb.instances.models import TrafficMinute
-from mcpweb.monitoring import health
 from mcpweb.web.current import settings
 from tests import bad_upstream
 from tests.catalog.test_outgoing_tls import _certificate, _server
@@ -87,10 +84,10 @@ def test_the_command_tells_every_part_in_a_line_sends_a_mail_and_exits_by_the_wo
 
     lines = {line[5:28].strip(): line for line in done.stdout.splitlines()}
     good = ("Home folder", "Database", "Redis", "Tables", "Stored keys", "Redis server", "Clock of Redis")
-    good += ("Mail server", "Web port", "Public address", "Test mail", "Providers")
+    good += ("Mail server", "Web port", "Public address", "Test mail", "Services")
     assert {name: lines[name][:4] for name in good} == dict.fromkeys(good, "good"), done.stdout
     assert "MCPWEB_MIAL_SERVER is not a setting; the nearest is MCPWEB_MAIL_SERVER" in lines["Settings"]
-    assert lines["Workers"].startswith("bad ") and "mcpweb worker" in lines["Workers"]
+    assert lines["Worker"].startswith("bad ") and "mcpweb worker" in lines["Worker"]
     assert done.returncode == 1, "no worker runs, which is bad"
     assert CANARY not in done.stdout + done.stderr
     assert mail_server.mails[-1].to == ["olga@example.com"]
@@ -223,15 +220,3 @@ def test_every_setting_that_exists_is_known(environ: Mapping[str, str]):
     assert (
         setting_names.unknown({**environ, "MCPWEB_REDIS_URL_FILE": "x", "MCPWEB_GITHUB_CLIENT_SECRET_FILE": "x"}) == []
     )
-
-
-def test_a_provider_that_fails_many_calls_is_theirs_and_not_ours(app):
-    assert health._providers(settings()).state == "good"
-    with transaction():
-        minute = clock.utcnow().replace(second=0, microsecond=0) - timedelta(minutes=1)
-        row = {"host": "a", "minute": minute, "calls": 10}
-        db.session.add(TrafficMinute(service="github", errors=6, upstream_errors=6, **row))
-        db.session.add(TrafficMinute(service="figma", errors=6, upstream_errors=0, **row))
-
-    found = health._providers(settings())
-    assert (found.state, found.value) == ("warn", "Many calls failed there: github (6 of 10)")

@@ -85,6 +85,7 @@ POLICIES = {
     "life.check_credential": OWNERS,
     "life.delete": OWNERS,
     "admin.dashboard": ADMINS,
+    "admin.hosts": ADMINS,
     "admin_logs.index": ADMINS,
     "admin_logs.lines": ADMINS,
     "admin_logs.line": ADMINS,

@@ -14,6 +14,7 @@ _TITLES = {
     "send_notices": "Notices to owners",
     "sign_in_mails_left": "Sign-in mails left behind",
     "recheck_credentials": "Key checks",
+    "watch_health": "Health",
     "remind_owners": "Reminders",
     "clean_up": "Cleaning up",
     "erase_logs": "Erasing logs",

@@ -11,13 +11,14 @@ from typing import Any
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from mcpweb import config, embedded_redis, setting_names
+from mcpweb import clock, config, embedded_redis, setting_names
 from mcpweb.application import create_app
 from mcpweb.config import Settings
 from mcpweb.doctor import outside, stores, surroundings
 from mcpweb.errors import AppError
-from mcpweb.monitoring import health
-from mcpweb.monitoring.health import Check
+from mcpweb.jobs import health
+from mcpweb.monitoring.check import Check
+from mcpweb.monitoring.host_health import Asked
 
 _LIMIT_S = 20.0
 """More than the checks of the health page take one after the other when everything is away."""
@@ -28,7 +29,7 @@ _QUESTIONS: Sequence[Question] = (
     ("Home folder", surroundings.home),
     ("Tables", stores.tables),
     ("Stored keys", stores.keys),
-    ("Health", health.checks),
+    ("Health", lambda settings: health.checks(Asked(settings), clock.utcnow())),
     ("Redis server", stores.redis_server),
     ("Clocks", stores.clocks),
     ("Mail server", outside.mail_server),

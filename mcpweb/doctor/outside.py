@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mcpweb import clock, mailer
 from mcpweb.config import Settings
 from mcpweb.mailer import MailRefused
-from mcpweb.monitoring.health import Check
+from mcpweb.monitoring.check import Check
 
 _TIMEOUT_S = 5.0
 _DAYS = (14, 3)

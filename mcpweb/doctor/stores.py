@@ -13,7 +13,7 @@ from mcpweb.database import REVISION, db, now
 from mcpweb.embedded_redis import OLDEST
 from mcpweb.instances import key_checks
 from mcpweb.instances.house import house
-from mcpweb.monitoring.health import Check
+from mcpweb.monitoring.check import Check
 
 _SKEW_S = (5.0, 60.0)
 """Seconds between two clocks: beyond the first it is told, beyond the second ends and links are wrong by as much."""

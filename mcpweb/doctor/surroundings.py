@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mcpweb.application import ports_file
 from mcpweb.config import Settings
-from mcpweb.monitoring.health import Check
+from mcpweb.monitoring.check import Check
 
 _PRIVATE = ("keys", "run", "redis", "logs", "mail")
 _TIMEOUT_S = 3.0

@@ -45,7 +45,7 @@ class _Use:
 
 
 def count(host: str, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Count the calls among the lines, in the open transaction; those of deleted instances only by the minute.
+    """Count the calls among the lines, in the open transaction; those of deleted instances are left out.
 
     `host` is the one whose log they are from.
     """
@@ -53,6 +53,7 @@ def count(host: str, lines: Iterable[Mapping[str, Any]]) -> None:
     alive = _alive({instance_id for (instance_id, _), _ in calls})
     uses: dict[UUID, _Use] = defaultdict(_Use)
     rollups: dict[tuple[UUID, datetime, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SUMS, 0))
+    called: list[traffic.Called] = []
     for (instance_id, at), line in calls:
         if instance_id in alive:
             is_tool_call = line.get("method") == "tools/call"
@@ -60,19 +61,13 @@ def count(host: str, lines: Iterable[Mapping[str, Any]]) -> None:
             if is_tool_call:
                 hour = at.replace(minute=0, second=0, microsecond=0)
                 _sum(rollups[instance_id, hour, _text(line.get("tool"), 100)], line)
+                called.append((at, _text(line.get("service"), 31), _ms(line.get("duration_ms")), line))
     if uses:
         _update_instances(uses)
         _update_tokens(uses)
     if rollups:
         _add_rollups(host, rollups)
-    traffic.count(
-        host,
-        (
-            (at, _text(line.get("service"), 31), _ms(line.get("duration_ms")), line)
-            for (_, at), line in calls
-            if line.get("method") == "tools/call"
-        ),
-    )
+    traffic.count(host, called)
 
 
 def _called(line: Mapping[str, Any]) -> tuple[UUID, datetime] | None:

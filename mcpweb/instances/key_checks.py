@@ -46,15 +46,20 @@ def compare(keyring: Keyring) -> list[str]:
     Raises:
         KeyUnusable: the database knows another key by one of the ids.
     """
-    rows = db.session.scalars(select(KeyCheck).where(KeyCheck.key_id.in_(keyring.keys)))
-    if wrong := [row.key_id for row in rows if not _fits(row, keyring)]:
-        raise _wrong(wrong)
+    if ids := wrong(keyring):
+        raise _wrong(ids)
     lost = db.session.execute(
         select(Instance.credential_key_id, func.count())
         .where(Instance.credential_key_id.not_in(keyring.keys))
         .group_by(Instance.credential_key_id)
     )
     return [f"The encryption key {key_id} is missing; {count} instances can not be called." for key_id, count in lost]
+
+
+def wrong(keyring: Keyring) -> list[str]:
+    """The keys of the ring that are not what the database knows by these ids."""
+    rows = db.session.scalars(select(KeyCheck).where(KeyCheck.key_id.in_(keyring.keys)))
+    return [row.key_id for row in rows if not _fits(row, keyring)]
 
 
 def _fits(row: KeyCheck, keyring: Keyring) -> bool:

@@ -73,6 +73,7 @@ _PLANS = (
     Plan("send_notices", "Mails owners what they have to know of their instances.", every(30)),
     Plan("sign_in_mails_left", "Sends the sign-in mails that a failure left behind.", every(30)),
     Plan("recheck_credentials", "Tries the keys of instances whose check is due.", every(300)),
+    Plan("watch_health", "Notes since when each part of the installation is as it is.", every(60)),
     Plan("remind_owners", "Finds the instances that end in a week or a day.", every(3600)),
     Plan("clean_up", "Throws away what nobody can use any more.", every(3600)),
     Plan("erase_logs", "Erases the logs of instances that were deleted long ago.", every(3600), per_host=True),

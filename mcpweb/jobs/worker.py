@@ -16,6 +16,7 @@ from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its jobs
 from mcpweb.jobs import counting as _counting  # noqa: F401 - lists its job
 from mcpweb.jobs import expiry as _expiry  # noqa: F401 - lists its job
 from mcpweb.jobs import exporting as _exporting  # noqa: F401 - lists its jobs
+from mcpweb.jobs import health as _health  # noqa: F401 - lists its job
 from mcpweb.jobs import log_maintenance as _log_maintenance  # noqa: F401 - lists its job
 from mcpweb.jobs import previewing as _previewing  # noqa: F401 - lists its jobs
 from mcpweb.jobs import reminding as _reminding  # noqa: F401 - lists its job

@@ -1,71 +1,100 @@
-"""The installation in six figures, from counters and roll-ups: no table is read that grows with the calls."""
+"""The installation in figures, each with its last hour: from samples and minutes, which are few."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import redis
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from mcpweb import queue
-from mcpweb.accounts.models import Role, User
 from mcpweb.database import db
-from mcpweb.instances.house import house
-from mcpweb.instances.models import BUCKETS_MS, ServiceRow, UsageRollup
-from mcpweb.instances.usage import percentile
+from mcpweb.instances import traffic
+from mcpweb.instances.traffic import Traffic
+from mcpweb.monitoring import sampling
+from mcpweb.monitoring.models import InstallationSample
 
-_BUCKETS = (*(f"ms_{bound}" for bound in BUCKETS_MS), "ms_more")
+MINUTE = timedelta(minutes=1)
+MINUTES = 60
+_FRESH = timedelta(minutes=3)
+
+Line = Sequence[float | None]
+"""A value for each of the last minutes, the present one last; None where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How much there is, and what was called since a moment; `waiting` is None when Redis does not answer."""
+    """How much there is, and what was called in the last hour; `waiting` is None when Redis does not answer."""
 
     users: int
     admins: int
-    active_instances: int
     instances: int
-    since: datetime
-    calls: int
-    errors: int
-    p95_ms: float | None
+    active_instances: int
+    hour: Traffic
+    per_minute: float
+    """Calls, on average of the last five whole minutes."""
     waiting: int | None
+    cache_share: float | None
+    """How many of the last hour's accesses were in memory, in percent; None without any."""
+    lines: Mapping[str, Line]
+    """By figure: users, instances, calls, faults, upstream (both in percent), p95_ms, waiting, cache (in percent)."""
 
-    @property
-    def error_share(self) -> str:
-        """In percent of the calls."""
-        return f"{100 * self.errors / self.calls:.1f} %" if self.errors else "0 %"
 
-
-def read(now: datetime) -> Figures:
-    """Read them. Calls are counted by the hour, so it is those of this hour and of the one before."""
-    since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    users, admins = db.session.execute(
-        select(func.count(), func.count().filter(User.role == Role.ADMIN)).select_from(User)
-    ).one()
-    total, active = db.session.execute(
-        select(func.sum(ServiceRow.total_instances), func.sum(ServiceRow.active_instances))
-    ).one()
-    columns = [func.sum(getattr(UsageRollup, name)) for name in ("calls", "errors", *_BUCKETS)]
-    calls, errors, *buckets = (
-        int(one or 0) for one in db.session.execute(select(*columns).where(UsageRollup.hour >= since)).one()
-    )
+def read(now: datetime, hosts: Sequence[str]) -> Figures:
+    """Read them; users and instances are those of the newest minute that has a sample. `hosts` may have own jobs."""
+    first = now.replace(second=0, microsecond=0) - (MINUTES - 1) * MINUTE
+    minutes = [first + number * MINUTE for number in range(MINUTES)]
+    samples = _samples(first)
+    calls = traffic.by_minute(first)
+    newest = samples[max(samples)] if samples else None
+    if newest is not None and now - newest.minute < _FRESH:
+        counts = {name: getattr(newest, name) for name in sampling.COUNTS}
+    else:
+        counts = sampling.counts(db.session.connection())
+    hits, misses = (sum(getattr(one, name) for one in samples.values()) for name in ("cache_hits", "cache_misses"))
     return Figures(
-        users=users,
-        admins=admins,
-        active_instances=active or 0,
-        instances=total or 0,
-        since=since,
-        calls=calls,
-        errors=errors,
-        p95_ms=percentile(buckets, 0.95),
-        waiting=_waiting(),
+        **counts,
+        hour=traffic.total(first),
+        per_minute=sum(calls.get(minute, Traffic()).calls for minute in minutes[-6:-1]) / 5,
+        waiting=_waiting(hosts),
+        cache_share=100 * hits / (hits + misses) if hits + misses else None,
+        lines=_sampled([samples.get(minute) for minute in minutes])
+        | _called([calls.get(minute, Traffic()) for minute in minutes]),
     )
 
 
-def _waiting() -> int | None:
+def _samples(since: datetime) -> dict[datetime, InstallationSample]:
+    rows = db.session.scalars(select(InstallationSample).where(InstallationSample.minute >= since))
+    return {row.minute: row for row in rows}
+
+
+def _sampled(samples: Sequence[InstallationSample | None]) -> dict[str, Line]:
+    return {
+        "users": [one.users if one else None for one in samples],
+        "instances": [one.active_instances if one else None for one in samples],
+        "waiting": [one.waiting if one else None for one in samples],
+        "cache": [
+            100 * one.cache_hits / (one.cache_hits + one.cache_misses)
+            if one and one.cache_hits + one.cache_misses
+            else None
+            for one in samples
+        ],
+    }
+
+
+def _called(minutes: Sequence[Traffic]) -> dict[str, Line]:
+    return {
+        "calls": [one.calls for one in minutes],
+        "faults": [one.share(one.faults) for one in minutes],
+        "upstream": [one.share(one.upstream_errors) for one in minutes],
+        "p95_ms": [one.p95_ms for one in minutes],
+    }
+
+
+def _waiting(hosts: Sequence[str]) -> int | None:
     try:
-        return queue.depth([house().propagation.host])
+        return queue.depth(hosts)
     except redis.RedisError:
         return None

@@ -23,6 +23,7 @@ from mcpweb.queue import open_queue
 
 ALIVE = timedelta(seconds=35)
 """A process that was not heard for so long, three beats and a little, is missing."""
+COUNTS = ("users", "admins", "instances", "active_instances")
 _REMEMBERED = timedelta(minutes=10)
 """So long the cache of a process that falls silent still counts as one that will go on."""
 _SETTLED_S = 5.0
@@ -88,6 +89,17 @@ class Sampler:
             return None
 
 
+def counts(connection: Connection) -> dict[str, int]:
+    """The numbers of COUNTS as they are now."""
+    users = connection.execute(
+        select(func.count(), func.count().filter(User.role == Role.ADMIN)).select_from(User)
+    ).one()
+    instances = connection.execute(
+        select(func.sum(ServiceRow.total_instances), func.sum(ServiceRow.active_instances))
+    ).one()
+    return dict(zip(COUNTS, (int(one or 0) for one in (*users, *instances)), strict=True))
+
+
 def _alive(connection: Connection, moment: datetime) -> dict[str, list[dict[str, Any]]]:
     """The figures of the processes of each host that are there."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -108,20 +120,13 @@ def _before(connection: Connection, minute: datetime) -> Mapping[str, Sequence[i
 
 def _installation(connection: Connection, before: Mapping[str, Sequence[int]], moment: datetime) -> dict[str, Any]:
     """Users, instances, what the caches did since the sample before, and sealed credentials by key."""
-    users = connection.execute(
-        select(func.count(), func.count().filter(User.role == Role.ADMIN)).select_from(User)
-    ).one()
-    instances = connection.execute(
-        select(func.sum(ServiceRow.total_instances), func.sum(ServiceRow.active_instances))
-    ).one()
-    names = ("users", "admins", "instances", "active_instances")
     keys = connection.execute(
         select(Instance.credential_key_id, func.count().label("sealed")).group_by(Instance.credential_key_id)
     )
     now = _caches(connection, moment)
     hits, misses = (sum(now[one][n] - before.get(one, (0, 0))[n] for one in now) for n in (0, 1))
     return {
-        **dict(zip(names, (int(one or 0) for one in (*users, *instances)), strict=True)),
+        **counts(connection),
         "cache_hits": hits,
         "cache_misses": misses,
         "details": {"caches": now, "keys": {row.credential_key_id: row.sealed for row in keys}},

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from html import unescape
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -15,18 +17,25 @@ from redis import ConnectionError as RedisIsAway
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from mcpweb import clock, queue
+from mcpweb import __version__, clock, queue
 from mcpweb.database import db, transaction
 from mcpweb.errors import Unavailable
 from mcpweb.hosts import host_id
 from mcpweb.instances import counting
+from mcpweb.instances.models import Instance, KeyCheck, TrafficMinute
+from mcpweb.jobs.health import watch_health
 from mcpweb.jobs.models import JobRun
 from mcpweb.logs import audit, events
 from mcpweb.logs.following import Follower
-from mcpweb.monitoring import health
+from mcpweb.logs.lines import HOST
+from mcpweb.monitoring import host_health
+from mcpweb.monitoring.heartbeat import Heartbeat
+from mcpweb.monitoring.models import InstallationSample, PartState
 from mcpweb.web.current import log_index, settings
+from tests.ageing import age
 from tests.form_client import FormClient
 from tests.instances import endpoint
+from tests.spec_server import TOKENS
 
 MARK = "the moon did not come up"
 
@@ -43,8 +52,8 @@ def follow(app: Flask) -> Callable[[], int]:
 
 def figures(person: FormClient) -> dict[str, str]:
     text = person.get("/admin").text
-    found = re.findall(r'<dt><a href="[^"]+">([^<]+)</a></dt><dd>(.*?)</dd>', text)
-    return {word: re.sub(r"<[^>]+>", "", value).strip() for word, value in found}
+    found = re.findall(r'<a href="[^"]+">([^<]+)</a>\s*<strong>(.*?)</strong> <span class="muted">(.*?)</span>', text)
+    return {word: f"{value} {beside}" for word, value, beside in found}
 
 
 def part(person: FormClient, name: str) -> str:
@@ -60,36 +69,64 @@ def finished(job: str, state: str = "done", ago: timedelta = timedelta(), **repo
         db.session.add(JobRun(job=job, state=state, started_at=at, finished_at=at, report=report))
 
 
+def beats(app: Flask, *roles: str) -> None:
+    for role in roles:
+        assert Heartbeat(settings().database, settings().home / "run", role).beat()
+
+
 # Figures
 
 
-def test_the_six_figures_say_what_there_is(carol, alice, app, make_instance, follow):
+def test_the_figures_say_what_there_is_and_whose_fault_failures_are(carol, alice, app, make_instance, follow):
     instance, token = make_instance()
     make_instance(label="Other")
+    dead, dead_token = make_instance(label="Dead", token=TOKENS["github"]["revoked"])
     for tool in ("get_me", "get_me", "no_such_tool"):
         endpoint.call(app, instance.id, token, tool)
+    endpoint.call(app, dead.id, dead_token, "get_me")
     follow()
 
     found = figures(carol)
 
     assert list(found) == [
-        "Users", "Active instances", "Calls", "Failed calls", "95 of 100 within", "Jobs in the queue",
+        "Calls a minute", "Failed here", "Failed at services", "95 of 100 within", "Active instances", "Users",
+        "Jobs in the queue", "From the cache",
     ]  # fmt: skip
-    assert found["Users"] == "2 1 administrator" and found["Active instances"] == "2 of 2"
-    assert found["Calls"] == "3" and found["Failed calls"] == "1 33.3 %"
-    assert found["95 of 100 within"].endswith(" ms")
-    assert found["Jobs in the queue"].isdigit()
+    assert found["Users"] == "2 1 administrator" and found["Active instances"] == "3 of 3"
+    assert found["Calls a minute"].endswith(" 4 in an hour")
+    assert found["Failed here"] == "0 % 0 of 4 calls", "the wrong name was the caller's fault"
+    assert found["Failed at services"] == "25.0 % 1 of 4 calls"
+    assert " ms half within " in found["95 of 100 within"]
+    assert found["Jobs in the queue"][0].isdigit()
+    assert 'aria-label="Last hour: between 0 and 4, at the end ' in carol.get("/admin").text
 
 
-def test_calls_of_earlier_hours_are_not_counted(carol, app, make_instance, follow, monkeypatch):
+def test_calls_of_earlier_hours_are_not_counted(carol, app, make_instance, follow):
     instance, token = make_instance()
     endpoint.call(app, instance.id, token)
     follow()
-    assert figures(carol)["Calls"] == "1"
-    later = clock.utcnow() + timedelta(hours=2)
-    monkeypatch.setattr(clock, "utcnow", lambda: later)
+    assert figures(carol)["Calls a minute"].endswith(" 1 in an hour")
+    age(TrafficMinute, timedelta(hours=2))
 
-    assert figures(carol)["Calls"] == "0"
+    assert figures(carol)["Calls a minute"] == "0 0 in an hour"
+
+
+def test_trends_come_from_the_samples_of_the_last_hour(carol, app):
+    minute = clock.utcnow().replace(second=0, microsecond=0)
+    with transaction():
+        for ago, users, waiting in ((0, 7, 3), (1, 5, None), (70, 900, 900)):
+            db.session.add(
+                InstallationSample(
+                    minute=minute - timedelta(minutes=ago), users=users, admins=1, instances=4, active_instances=2,
+                    waiting=waiting, cache_hits=3, cache_misses=1, details={},
+                )
+            )  # fmt: skip
+
+    found, text = figures(carol), carol.get("/admin").text
+
+    assert found["Users"] == "7 1 administrator" and found["From the cache"].startswith("75.0 % ")
+    assert "Last hour: between 5 and 7, at the end 7" in text
+    assert "Last hour: always 3" in text and "Last hour: always 75.0 %" in text and "900" not in text
 
 
 def test_every_link_of_the_dashboard_leads_somewhere(carol, app, follow):
@@ -105,22 +142,95 @@ def test_every_link_of_the_dashboard_leads_somewhere(carol, app, follow):
 # Health
 
 
-def test_a_healthy_installation_says_so(carol, follow):
+def test_a_healthy_installation_says_so(carol, app, follow):
     follow()
     with transaction():
         run = JobRun(job="clean_up", state="done", trigger="schedule", started_at=clock.utcnow(), report={})
         db.session.add(run)
     finished("maintain_logs", used_bytes=50_000_000)
+    beats(app, "web", "worker", "ticker")
 
     assert part(carol, "Database").startswith("Database Good")
     assert part(carol, "Redis").startswith("Redis")
     assert part(carol, "Mail").startswith("Mail Good 127.0.0.1, port")
-    assert part(carol, "Jobs").startswith("Jobs Good All went well")
+    assert re.match("Jobs Good All went well, .*; next is .* within [0-9]+ seconds", part(carol, "Jobs"))
     assert part(carol, "Log budget").startswith("Log budget Good 0% of 10,000 MB, measured just now")
     assert re.match(r"Audit trail Good \d+ entries, the newest just now", part(carol, "Audit trail"))
     assert part(carol, "Encryption keys").startswith("Encryption keys Good")
-    assert part(carol, "Log index").startswith("Log index Good")
-    assert part(carol, "Workers") == "Workers Act None Start `mcpweb worker`: no mail goes out and no job runs."
+    assert part(carol, "Log index").startswith(f"Log index {HOST} Good")
+    for role in ("Web", "Worker", "Ticker"):
+        assert part(carol, role).startswith(f"{role} {HOST} Good 1 process, heard just now")
+    assert part(carol, "Versions").startswith(f"Versions Good {__version__}")
+    assert part(carol, "Clock").startswith("Clock Good")
+
+
+def test_a_role_that_nobody_has_is_told(carol):
+    assert "Act None says that it is there" in part(carol, "Worker")
+    assert "Start `mcpweb worker`: no mail goes out and no job runs." in part(carol, "Worker")
+    assert "Start `mcpweb ticker`" in part(carol, "Ticker")
+
+
+def test_a_service_that_fails_is_named_and_nothing_of_ours_is(carol, app, make_instance, follow):
+    instance, token = make_instance(token=TOKENS["github"]["error_500"])
+    before = part(carol, "Services")
+    for _ in range(5):
+        endpoint.call(app, instance.id, token)
+    follow()
+
+    assert "Services Good" in before
+    assert "Services Look at it GitHub: 5 of 5 calls failed there" in part(carol, "Services")
+    assert figures(carol)["Failed here"] == "0 % 0 of 5 calls"
+
+
+def test_a_state_is_shown_with_the_time_since_when_it_is_so(carol, follow, monkeypatch):
+    follow()
+    assert re.search("Good .* just now", part(carol, "Log index"))
+    age(PartState, timedelta(hours=3))
+    assert re.search("Good .* 3 hours ago", part(carol, "Log index"))
+    monkeypatch.setattr(host_health, "_FAR_BEHIND", (10, 1_000_000))
+    events.app("something")
+
+    assert "behind just now" in part(carol, "Log index")
+    age(PartState, timedelta(minutes=7))
+    watch_health()
+    assert "behind 7 minutes ago" in part(carol, "Log index"), "the same state again changes nothing"
+
+
+def test_what_changes_while_nobody_looks_is_noted_by_a_job(carol, app):
+    beats(app, "worker")
+    watch_health()
+    age(PartState, timedelta(hours=1))
+
+    assert watch_health()["bad"] >= 2
+    assert re.search("Worker .* Good .* 1 hour ago", part(carol, "Worker"))
+
+
+def test_a_mail_that_could_not_be_sent_is_told_until_one_goes_out(carol):
+    finished("sign_in_mail", "failed", ago=timedelta(minutes=5), error="MailRefused")
+
+    assert "Mail Act 127.0.0.1, port" in part(carol, "Mail")
+    assert "the last mail could not be sent, 5 minutes ago" in part(carol, "Mail")
+    finished("sign_in_mail")
+    assert re.search("Mail Good .* the last failure was 5 minutes ago", part(carol, "Mail"))
+
+
+def test_credentials_that_need_an_older_or_a_lost_key_are_counted(carol, make_instance):
+    instance, _ = make_instance()
+    make_instance(label="Other")
+    assert "it sealed all 2 credentials" in part(carol, "Encryption keys")
+    with transaction():
+        db.session.get(Instance, instance.id).credential_key_id = "k0"
+
+    assert "Act 1 sealed with k0 can not be opened" in part(carol, "Encryption keys")
+
+
+def test_a_key_that_is_not_the_one_of_before_is_told(carol, make_instance):
+    make_instance()
+    with transaction():
+        row = db.session.scalars(db.select(KeyCheck)).one()
+        row.sealed = row.sealed[:-1] + bytes([row.sealed[-1] ^ 1])
+
+    assert "is not the key that was used before under this name" in part(carol, "Encryption keys")
 
 
 def test_the_worst_stands_on_top(carol):
@@ -131,14 +241,14 @@ def test_the_worst_stands_on_top(carol):
 
 def test_lines_that_are_not_in_the_index_are_told(carol, follow, monkeypatch):
     follow()
-    monkeypatch.setattr(health, "_FAR_BEHIND", (10, 1_000_000))
+    monkeypatch.setattr(host_health, "_FAR_BEHIND", (10, 1_000_000))
     events.app("something")
 
-    assert part(carol, "Log index").startswith("Log index Look at it")
+    assert part(carol, "Log index").startswith(f"Log index {HOST} Look at it")
     assert "mcpweb ticker" in part(carol, "Log index")
     follow()
-    monkeypatch.setattr(health, "_FAR_BEHIND", (2_000_000, 100_000_000))
-    assert part(carol, "Log index").startswith("Log index Good")
+    monkeypatch.setattr(host_health, "_FAR_BEHIND", (2_000_000, 100_000_000))
+    assert part(carol, "Log index").startswith(f"Log index {HOST} Good")
 
 
 @pytest.mark.parametrize("state", ["failed", "lost"])
@@ -147,7 +257,7 @@ def test_a_job_that_failed_the_last_time_is_named(state, carol):
     finished("clean_up", "failed")
     finished("clean_up")
 
-    assert "Jobs Act Failed the last time: Recount Read why" in part(carol, "Jobs")
+    assert "Jobs Act Failed the last time: Recount just now Read why" in part(carol, "Jobs")
 
 
 def test_a_ticker_that_is_silent_is_told(carol):
@@ -167,28 +277,28 @@ def test_a_full_log_budget_is_told(carol):
 
 @pytest.mark.parametrize(("free", "state"), [(10**12, "Good"), (3 * 10**9, "Look at it"), (10**8, "Act")])
 def test_the_disk_is_judged_by_what_is_free(free, state, carol, monkeypatch):
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda path: type("", (), {"free": free, "total": 2 * 10**12}))
+    usage = type("", (), {"free": free, "total": 2 * 10**12})
+    monkeypatch.setattr(host_health.shutil, "disk_usage", lambda path: usage)
 
-    assert part(carol, "Disk").startswith(f"Disk {state}")
+    assert part(carol, "Disk").startswith(f"Disk {HOST} {state}")
 
 
 def test_without_redis_the_page_is_there_and_says_what_to_do(carol, monkeypatch):
     def away(*_: object) -> None:
         raise RedisIsAway("away")
 
-    for name in ("depth", "workers", "ping"):
+    for name in ("depth", "ping"):
         monkeypatch.setattr(queue, name, away)
 
-    assert "Redis Act Redis does not answer Start it" in part(carol, "Redis")
-    assert "Workers Act Redis does not answer" in part(carol, "Workers")
-    assert figures(carol)["Jobs in the queue"] == "?"
+    assert "Redis Act Redis does not answer just now Start it" in part(carol, "Redis")
+    assert figures(carol)["Jobs in the queue"] == "? Redis does not answer"
 
 
 def test_a_part_whose_question_fails_is_a_line_and_no_fault(carol, monkeypatch):
     def fails(*_: object) -> int:
         raise OperationalError("SELECT", {}, Exception("away"))
 
-    monkeypatch.setattr(health, "behind", fails)
+    monkeypatch.setattr(host_health, "behind", fails)
 
     assert "Log index Act The database does not answer" in part(carol, "Log index")
 
@@ -196,17 +306,23 @@ def test_a_part_whose_question_fails_is_a_line_and_no_fault(carol, monkeypatch):
 # What happened
 
 
-def test_errors_are_grouped_by_what_they_say_and_lead_to_the_log(carol, app, follow):
+def test_errors_are_grouped_by_what_they_say_and_where_and_lead_to_the_log(carol, app, follow):
+    place = f"probe.{uuid4().hex}"
     for number in range(3):
-        logging.getLogger("probe").error(MARK, extra={"number": number})
+        logging.getLogger(place).error(MARK, extra={"number": number, "path": f"/instances/{uuid4()}/logs"})
+    logging.getLogger(f"{place}.other").error(MARK)
     logging.getLogger("probe").critical("the <b>sun</b> neither")
     logging.getLogger("probe").warning("a cloud")
     follow()
 
     page = carol.get("/admin")
 
-    row = re.search(rf"{MARK}</a></th><td[^>]*>(\d+)</td>", page.text)
-    assert row and int(row[1]) >= 3, "files of other tests of this process may hold more"
+    cells = re.findall(
+        rf'<a href="([^"]+)">{MARK}</a></th><td[^>]*><code>{place}(.*?)</code></td><td[^>]*>(\d+)<', page.text
+    )
+    assert [(where, count) for _, where, count in cells] == [(".other", "1"), (", /instances/…/logs", "3")]
+    for link, _, count in cells:
+        assert carol.get(unescape(link)).text.count(f"{MARK}</") >= int(count), link
     assert "the &lt;b&gt;sun&lt;/b&gt; neither" in page.text and "a cloud" not in page.text
     assert any("level=error" in link and "moon" in link for link in page.links)
 
@@ -248,4 +364,4 @@ def test_it_takes_few_queries_however_much_there_is(carol, alice, app, make_inst
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
 
-    assert len(asked) <= 20, asked
+    assert len(asked) <= 32, asked

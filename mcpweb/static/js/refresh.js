@@ -1,6 +1,6 @@
 // <section data-refresh="3" id="…"> is fetched anew every 3 seconds, from data-url or the page's own address, for as long as the
 // answer still carries data-refresh. Hidden pages do not ask, nor do those on which something of the region that is marked data-hold
-// is open or text is selected; failures make the pauses longer, up to a minute.
+// is open or text is selected, or whose <button data-pause="…"> is pressed; failures make the pauses longer, up to a minute.
 import { say } from "./say.js";
 import { localTimes } from "./times.js";
 
@@ -15,13 +15,15 @@ async function fetchRegion(region) {
 
 function swap(region, fresh) {
   if (region.textContent === fresh.textContent && region.dataset.refresh === fresh.dataset.refresh) return region;
-  const focused = region.contains(document.activeElement);
+  const active = document.activeElement;
+  const focused = region.contains(active);
   const node = document.adoptNode(fresh);
   region.replaceWith(node);
   localTimes(node);
   if (focused) {
-    node.tabIndex = -1;
-    node.focus({ preventScroll: true });
+    const same = active.getAttribute("href") && node.querySelector(`[href="${CSS.escape(active.getAttribute("href"))}"]`);
+    if (!same) node.tabIndex = -1;
+    (same || node).focus({ preventScroll: true });
   }
   if (node.dataset.announce !== region.dataset.announce) say(node.dataset.announce);
   return node;
@@ -29,7 +31,8 @@ function swap(region, fresh) {
 
 function isHeld(region) {
   const selection = getSelection();
-  return region.querySelector("[data-hold][open]") || (!selection.isCollapsed && region.contains(selection.anchorNode));
+  const pause = document.querySelector(`[data-pause="${region.id}"][aria-pressed="true"]`);
+  return pause || region.querySelector("[data-hold][open]") || (!selection.isCollapsed && region.contains(selection.anchorNode));
 }
 
 async function watch(region) {
@@ -50,6 +53,14 @@ async function watch(region) {
     }
   }
 }
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-pause]");
+  if (!button) return;
+  const paused = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", paused);
+  say(paused ? "Paused" : "Goes on");
+});
 
 export function watchRegions() {
   document.querySelectorAll("[data-refresh][id]").forEach(watch);
