@@ -16,7 +16,7 @@ _LINES = 500
 """So many of the newest lines with an error are grouped."""
 _SHOWN = 10
 _PLACES = ("logger", "job", "tool", "route", "path")
-"""The fields of a line that say where it comes from; all that it has count."""
+"""The fields of a line that say where it comes from; all that it has count. Without any, its category is named."""
 _NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 """What of a path is about one object."""
 
@@ -45,7 +45,7 @@ def _grouped(lines: Sequence[Found]) -> list[dict[str, Any]]:
         group["first_at"] = line.at
     for group in groups.values():
         group["search"] = " ".join(_quoted(words.partition("…")[0]) for words in (group["message"], *group["place"]))
-        group["place"] = ", ".join(_short(words) for words in group["place"]) or "Not said"
+        group["place"] = ", ".join(_short(words) for words in group["place"]) or group["category"]
     return list(groups.values())
 
 

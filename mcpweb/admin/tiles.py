@@ -66,6 +66,8 @@ def _rate(value: float) -> str:
 
 
 def _percent(value: float) -> str:
+    if 0 < value < 0.1:
+        return "< 0.1 %"
     return f"{value:.1f} %" if 0 < value < 99.95 else f"{value:.0f} %"
 
 

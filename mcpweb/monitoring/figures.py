@@ -21,7 +21,7 @@ MINUTES = 60
 _FRESH = timedelta(minutes=3)
 
 Line = Sequence[float | None]
-"""A value for each of the last minutes, the present one last; None where none is known."""
+"""A value for each of the last minutes; None where none is known. Of calls the last one is the last whole minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def read(now: datetime, hosts: Sequence[str]) -> Figures:
     first = now.replace(second=0, microsecond=0) - (MINUTES - 1) * MINUTE
     minutes = [first + number * MINUTE for number in range(MINUTES)]
     samples = _samples(first)
-    calls = traffic.by_minute(first)
+    calls = traffic.by_minute(first - MINUTE)
+    whole = [calls.get(minute - MINUTE, Traffic()) for minute in minutes]
     newest = samples[max(samples)] if samples else None
     if newest is not None and now - newest.minute < _FRESH:
         counts = {name: getattr(newest, name) for name in sampling.COUNTS}
@@ -57,11 +58,10 @@ def read(now: datetime, hosts: Sequence[str]) -> Figures:
     return Figures(
         **counts,
         hour=traffic.total(first),
-        per_minute=sum(calls.get(minute, Traffic()).calls for minute in minutes[-6:-1]) / 5,
+        per_minute=sum(one.calls for one in whole[-5:]) / 5,
         waiting=_waiting(hosts),
         cache_share=100 * hits / (hits + misses) if hits + misses else None,
-        lines=_sampled([samples.get(minute) for minute in minutes])
-        | _called([calls.get(minute, Traffic()) for minute in minutes]),
+        lines=_sampled([samples.get(minute) for minute in minutes]) | _called(whole),
     )
 
 

@@ -27,6 +27,7 @@ _OUTAGE_CALLS = 5
 """Fewer calls of a service say nothing about it."""
 _OUTAGE_SHARE = 50.0
 """In percent."""
+_UP = "None that was called within 15 minutes fails"
 
 
 def checks(asked: Asked) -> list[Check]:
@@ -87,7 +88,8 @@ def _keys(asked: Asked) -> Sequence[Check]:
         return [Check(name, "bad", value, "Put the key back into MCPWEB_ENCRYPTION_KEYS.")]
     if older := {key: count for key, count in sealed.items() if key != ring.newest}:
         return [Check(name, "warn", f"{value}; {_counts(older)}", "Keep the older key for as long as that is so.")]
-    value += f"; it sealed all {sealed[ring.newest]:,} credentials" if sealed else ""
+    if count := sealed.get(ring.newest, 0):
+        value += f"; it sealed {'all ' if count > 1 else ''}{count:,} credential{'s' if count > 1 else ''}"
     value += f"; {len(ring.keys) - 1} older only open" if len(ring.keys) > 1 else ""
     return [Check(name, "good", value)]
 
@@ -117,7 +119,7 @@ def _providers(asked: Asked) -> Sequence[Check]:
         if calls.calls >= _OUTAGE_CALLS and calls.share(calls.upstream_errors) >= _OUTAGE_SHARE
     }
     if not out:
-        return [Check("Services", "good", f"{len(found)} called within 15 minutes, none fails" if found else "No call")]
+        return [Check("Services", "good", _UP if found else "None was called within 15 minutes")]
     titles = {row.name: row.title for row in db.session.scalars(select(ServiceRow).where(ServiceRow.name.in_(out)))}
     value = "; ".join(
         f"{titles.get(name, name)}: {calls.upstream_errors:,} of {calls.calls:,} calls failed there"

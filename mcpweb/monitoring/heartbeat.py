@@ -62,7 +62,8 @@ class Heartbeat:
     def stop(self) -> None:
         """The process ends as it should: nobody will miss it."""
         self._stop.set()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
         with suppress(SQLAlchemyError), self._engine.begin() as connection:
             connection.execute(delete(HostRole).filter_by(**self._key))
         self._engine.dispose()

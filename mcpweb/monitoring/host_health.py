@@ -105,7 +105,8 @@ def clocks(asked: Asked) -> Sequence[Check]:
     wrong = {host: offset for host, offset in worst.items() if abs(offset) >= _SKEW_MS}
     if not wrong:
         nearest = max(map(abs, worst.values()), default=0)
-        return [Check("Clock", "good", f"All within {nearest + 1:,} ms of the database's" if worst else "There is one")]
+        value = f"All within {nearest + 1:,} ms of the database's" if worst else "The database has none of its own"
+        return [Check("Clock", "good", value)]
     return [
         Check(
             "Clock",
