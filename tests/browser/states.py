@@ -185,6 +185,7 @@ STATES = {
     "delete-error": State("owner", "{called}/delete", send("Delete instance", Name_of_the_instance="Wrong")),
     "account": State("owner", "/account"),
     "dashboard": State("admin", "/admin"),
+    "hosts": State("admin", "/admin/hosts?range=day", open_folds),
     "maintenance": State("admin", "/admin/maintenance"),
     "maintenance-logs": State("admin", "/admin/maintenance/logs"),
     "job": State("admin", "/admin/maintenance/recount", send("Run now Recount")),

@@ -11,10 +11,11 @@ from mcpweb import clock, queue
 from mcpweb.accounts.models import UserSession, UserToken
 from mcpweb.database import db, transaction
 from mcpweb.instances import notices
-from mcpweb.instances.models import Notice, NoticeKind, UsageRollup
+from mcpweb.instances.models import Notice, NoticeKind, TrafficMinute, UsageRollup
 from mcpweb.jobs.cleaning import clean_up, erase_logs
 from mcpweb.jobs.models import JobRun
 from mcpweb.logs import events
+from mcpweb.monitoring.models import HostRole, InstallationSample, ResourceSample
 from tests.ageing import age
 
 
@@ -101,6 +102,33 @@ def test_counts_go_after_four_hundred_days_and_of_deleted_instances_after_thirty
     db.session.rollback()
     left = [row.instance_id for row in db.session.query(UsageRollup)]
     assert sorted(left) == sorted([alive] * 2 + [just_deleted] * 2)
+
+
+def test_samples_go_after_eight_days_and_processes_that_fell_silent_after_one(app):
+    at = clock.utcnow()
+    sizes = dict.fromkeys(("memory_used", "memory_total", "disk_used", "disk_total", "index_behind"), 1)
+    counts = dict.fromkeys(("users", "admins", "instances", "active_instances", "cache_hits", "cache_misses"), 1)
+    with transaction():
+        db.session.add(ResourceSample(host="h", at=at, cpu_percent=1.0, open_files=1, connections=1, **sizes))
+        db.session.add(InstallationSample(minute=at, waiting=None, details={}, **counts))
+        db.session.add(TrafficMinute(host="h", minute=at, service="github", calls=1))
+        db.session.add(
+            HostRole(host="h", role="web", process=1, name="h", version="1", started_at=at, seen_at=at, figures={})
+        )
+    kept = (ResourceSample, InstallationSample, TrafficMinute)
+
+    age(HostRole, timedelta(hours=23))
+    assert clean_up()["processes"] == 0
+    age(HostRole, timedelta(hours=2))
+    for model in kept:
+        age(model, timedelta(days=7))
+    done = clean_up()
+    assert (done["processes"], [_left(model) for model in kept]) == (1, [1, 1, 1])
+
+    for model in kept:
+        age(model, timedelta(days=2))
+    assert clean_up()["items"] == 3
+    assert [_left(model) for model in kept] == [0, 0, 0]
 
 
 def test_old_runs_go_and_what_was_lost_is_marked(app):

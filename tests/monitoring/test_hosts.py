@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from mcpweb import queue
+from mcpweb import clock, queue
 from mcpweb.database import db, transaction
 from mcpweb.hosts import host_id
 from mcpweb.jobs import cleaning as _cleaning  # noqa: F401 - lists its job
@@ -160,3 +160,25 @@ def test_each_worker_of_the_web_server_says_that_it_is_there_and_its_successor_t
     web.terminate()
     web.wait(15)
     assert present(host, "web") == {killed}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_process_that_fell_silent_is_missed_unless_one_that_started_later_took_its_place(app, carol):
+    at = clock.utcnow()
+
+    def process(number: int, heard_s: float, started_s: float) -> HostRole:
+        heard, started = (at - timedelta(seconds=span) for span in (heard_s, started_s))
+        words = {"name": "<b>alpha</b>", "version": "1"}
+        return HostRole(host="h", role="worker", process=number, started_at=started, seen_at=heard, figures={}, **words)
+
+    with transaction():
+        db.session.add_all([process(1, 1, 9000), process(2, 400, 9000), process(3, 300, 9000)])
+    assert "Worker <b>alpha</b> Look at it 2 of 3 not heard since 5 minutes ago" in parts(carol)
+
+    with transaction():
+        db.session.add(process(4, 1, 200))
+    assert "Look at it 1 of 3 not heard since 5 minutes ago" in parts(carol)
+    with transaction():
+        db.session.add(process(5, 1, 200))
+    assert "Worker <b>alpha</b> Good 3 processes, heard just now" in parts(carol)
+    assert "Missing" not in carol.get("/admin/hosts?range=nonsense").text
