@@ -25,7 +25,8 @@ def tiles(figures: Figures) -> Sequence[dict[str, Any]]:
         ),
         _tile(
             "Failed at services", _percent(hour.share(hour.upstream_errors)),
-            f"{_count(hour.upstream_errors)} {of_calls}", f"{_CALLS}&outcome=tool_error", lines["upstream"], unit="%",
+            f"{_count(hour.upstream_errors)} {of_calls}", f"{_CALLS}&outcome=tool_error&outcome=unavailable",
+            lines["upstream"], unit="%",
         ),
         _tile(
             "95 of 100 within", _ms(hour.p95_ms), f"half within {_ms(hour.p50_ms)}" if hour.calls else "no call",

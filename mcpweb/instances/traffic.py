@@ -47,7 +47,7 @@ def count(host: str, calls: Iterable[Called]) -> None:
         sums = minutes[at.replace(second=0, microsecond=0), service[:31]]
         sums["calls"] += 1
         sums["errors"] += line.get("outcome") != "ok"
-        sums["upstream_errors"] += line.get("outcome") == "tool_error" and line.get("refusal") in _UPSTREAM
+        sums["upstream_errors"] += line.get("outcome") != "ok" and line.get("refusal") in _UPSTREAM
         sums["faults"] += line.get("outcome") == "error" or line.get("rpc_code") == BUSY
         sums[_BUCKETS[bisect_left(BUCKETS_MS, duration_ms)]] += 1
     if not minutes:

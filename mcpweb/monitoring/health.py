@@ -125,7 +125,9 @@ def _providers(asked: Asked) -> Sequence[Check]:
         f"{titles.get(name, name)}: {calls.upstream_errors:,} of {calls.calls:,} calls failed there"
         for name, calls in out.items()
     )
-    link = "/admin/logs?category=performance&outcome=tool_error&range=1h" + "".join(f"&service={name}" for name in out)
+    link = "/admin/logs?category=performance&outcome=tool_error&outcome=unavailable&range=1h" + "".join(
+        f"&service={name}" for name in out
+    )
     return [Check("Services", "warn", value, "Nothing here: look at the status page of the service.", link)]
 
 
