@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +35,11 @@ def alerts(settings: Settings, now: datetime, before: int | None) -> dict[str, A
     }
 
 
+def number(text: str) -> int | None:
+    """The number of an alert that an address names; None for anything else."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
 def _alert(alert: Alert) -> dict[str, Any]:
     rule = letter.rule_of(alert)
     return {
@@ -43,7 +49,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "limit": letter.limit(rule, alert.threshold),
         "advice": rule.advice,
         "link": rule.link(alert.subject),
-        "lasted_minutes": round((alert.closed_at - alert.opened_at).total_seconds() / 60) if alert.closed_at else None,
+        "lasted": amount("s", (alert.closed_at - alert.opened_at).total_seconds()) if alert.closed_at else "",
     }
 
 
@@ -63,7 +69,7 @@ def _rule(rule: Rule, watches: Sequence[AlertWatch], settings: Settings) -> dict
         "looks_at": rule.looks_at,
         "limit": amount(rule.unit, threshold) if rule.policy else "Any",
         "is_off": threshold == 0,
-        "clear": amount(rule.unit, threshold * rule.clear) if rule.policy else "",
+        "over_below": amount(rule.unit, threshold * rule.clear) if rule.policy else "",
         "state": _state(watches, threshold),
         "value": _value(rule, worst),
         "place": worst.place if worst and worst.value else "",
@@ -82,7 +88,7 @@ def _state(watches: Sequence[AlertWatch], threshold: float) -> str:
 
 def _value(rule: Rule, worst: AlertWatch | None) -> str:
     if worst is None:
-        return "Nothing to look at"
+        return "–"
     if worst.note:
         return worst.note
     return amount(rule.unit, worst.value) if rule.policy else ("Yes" if worst.value else "None")

@@ -56,7 +56,7 @@ def send_test() -> ResponseReturnValue:
 
 
 def _page(form: AcknowledgeForm | None = None, alert_id: int | None = None) -> str:
-    before = request.args.get("before", type=int)
+    before = alert_pages.number(request.args.get("before", ""))
     shown = alert_pages.alerts(settings(), clock.utcnow(), before)
     form = form or AcknowledgeForm(formdata=None)
     return render_template("admin/alerts.html", form=form, failed_id=alert_id, **shown, nav="admin", section="alerts")

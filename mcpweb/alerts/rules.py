@@ -44,12 +44,16 @@ class Rule:
         return self.what.format(place=place, value=amount(self.unit, value))
 
 
+_SPANS = ((86400, "days"), (3600, "hours"), (60, "minutes"))
+
+
 def amount(unit: str, value: float) -> str:
     """A value with its unit: `7.5 %`, `3,400 ms`, `2 minutes`, `4`."""
     if unit == "%":
         return f"{value:.1f} %" if value % 1 else f"{value:.0f} %"
     if unit == "s":
-        return f"{value / 60:,.0f} minutes" if value >= 120 else f"{value:.0f} seconds"
+        size, word = next((one for one in _SPANS if value >= 2 * one[0]), (1, "seconds"))
+        return f"{value / size:,.0f} {word}"
     return f"{value:,.0f} {unit}".rstrip()
 
 

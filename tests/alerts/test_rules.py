@@ -155,6 +155,15 @@ def test_the_daily_verification_finds_an_entry_that_was_changed(app, tmp_path, m
 
 
 def test_amounts_read_like_a_person_would_say_them():
-    said = [amount("%", 7.25), amount("%", 90), amount("s", 95), amount("s", 600), amount("", 1234), amount("MB", 50)]
+    said = [
+        amount("%", 7.25),
+        amount("%", 90),
+        amount("s", 95),
+        amount("s", 600),
+        amount("s", 90_000),
+        amount("s", 1e6),
+        amount("", 1234),
+        amount("MB", 50),
+    ]
 
-    assert said == ["7.2 %", "90 %", "95 seconds", "10 minutes", "1,234", "50 MB"]
+    assert said == ["7.2 %", "90 %", "95 seconds", "10 minutes", "25 hours", "12 days", "1,234", "50 MB"]

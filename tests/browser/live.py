@@ -115,7 +115,7 @@ class Live:
         assert endpoint and token, page.text
         return Connected(page.path, endpoint[0], token[0])
 
-    def write(self, statement: str, *values: str) -> None:
+    def write(self, statement: str, *values: str | float | None) -> None:
         """Change rows behind the program's back: time that has passed, or what only a job finds out."""
         with closing(sqlite3.connect(self.home / "mcpweb.sqlite3", timeout=10)) as database, database:
             assert database.execute(statement, values).rowcount > 0, statement

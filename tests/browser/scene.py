@@ -89,11 +89,35 @@ def _administered(live: Live, people: _People, paths: dict[str, str]) -> dict[st
         "stopped_page": paths["stopped"],
         "halted_page": "/instances",
         "a_stopped_user": users["halted@example.com"],
+        "alerts": _alerts(live),
         "a_user": users[LONG_EMAIL],
         "a_leaver": gone,
         "an_instance": f"/admin{paths['called']}",
         "a_stopped_instance": stopped,
     }
+
+
+def _alerts(live: Live) -> str:
+    """Alerts in every state: a new one, one that somebody knows of, and one that is over."""
+    host = "web-1.a-rather-long-domain.subsidiary.headquarters.example.com (a1b2c3)"
+    admin = "admin@example.com"
+    for subject, value, closed, known in (
+        ("a1b2c3d4e5f6", 97.4, None, None),
+        ("b1b2c3d4e5f6", 91.0, None, "-1 hour"),
+        ("c1b2c3d4e5f6", 92.0, "-1 hour", "-1 day"),
+    ):
+        live.write(
+            "INSERT INTO alert (rule, subject, place, value, threshold, opened_at, last_seen_at, closed_at,"
+            " acknowledged_at, acknowledged_by, note, told_at) VALUES ('disk', ?, ?, ?, 90, datetime('now', '-2 days'),"
+            " datetime('now'), datetime('now', ?), datetime('now', ?), ?, ?, datetime('now'))",
+            *(subject, host, value, closed, known, admin if known else "", "I order a disk." if known else ""),
+        )
+    live.write(
+        "INSERT INTO alert_message (alert_id, kind, address, created_at, tries, problem)"
+        " SELECT max(id), 'opened', ?, datetime('now'), 1, 'SMTPDataError 451' FROM alert",
+        LONG_EMAIL,
+    )
+    return "/admin/alerts"
 
 
 def _links(live: Live, people: dict[str, FormClient]) -> dict[str, str]:

@@ -112,6 +112,20 @@ def open_folds(page: Page) -> None:
         fold.click()
 
 
+def open_acknowledge(page: Page) -> None:
+    """The place for a note."""
+    page.locator("summary", has_text="Acknowledge").first.click()
+
+
+def acknowledge_at_length(page: Page) -> None:
+    """A note that is longer than a note may be."""
+    open_acknowledge(page)
+    note = page.get_by_label("Note for the others").first
+    note.evaluate("input => input.removeAttribute('maxlength')")
+    note.fill("x" * 301)
+    page.get_by_role("button", name="Acknowledge this alert").first.click()
+
+
 def pick_tools(page: Page) -> None:
     """The list to pick from."""
     page.get_by_text("The ones picked below").click()
@@ -186,6 +200,8 @@ STATES = {
     "account": State("owner", "/account"),
     "dashboard": State("admin", "/admin"),
     "hosts": State("admin", "/admin/hosts?range=day", open_folds),
+    "alerts": State("admin", "{alerts}", open_acknowledge),
+    "alerts-error": State("admin", "{alerts}", acknowledge_at_length),
     "maintenance": State("admin", "/admin/maintenance"),
     "maintenance-logs": State("admin", "/admin/maintenance/logs"),
     "job": State("admin", "/admin/maintenance/recount", send("Run now Recount")),
