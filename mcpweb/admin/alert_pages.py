@@ -88,7 +88,7 @@ def _state(watches: Sequence[AlertWatch], threshold: float) -> str:
 
 def _value(rule: Rule, worst: AlertWatch | None) -> str:
     if worst is None:
-        return "–"
+        return ""
     if worst.note:
         return worst.note
     return amount(rule.unit, worst.value) if rule.policy else ("Yes" if worst.value else "None")
