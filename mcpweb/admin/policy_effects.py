@@ -49,9 +49,9 @@ def _amount(going: Sequence[Going]) -> str:
     return f"{files:,} {'file' if files == 1 else 'files'}, {words.size(sum(one.bytes for one in going))}"
 
 
-def _row(one: Going) -> Mapping[str, str | int]:
-    span = f"{one.first}" if one.first == one.last else f"{one.first} to {one.last}"
-    return {"category": one.category, "days": span, "files": one.files, "size": words.size(one.bytes)}
+def _row(one: Going) -> Mapping[str, Any]:
+    days = (str(day) for day in sorted({one.first, one.last}))
+    return {"category": one.category, "days": tuple(days), "files": one.files, "size": words.size(one.bytes)}
 
 
 def _of_instances(wished: Mapping[str, int], settings: Settings, now: datetime) -> Effect:

@@ -88,7 +88,7 @@ def test_a_smaller_budget_takes_the_oldest_days_first_and_the_audit_log_last(car
     day_file("performance", 24, 900_000)
     page = send(carol, "logs", "preview", log_disk_mb="1")
 
-    assert f"{old_days['older']} to " in page.text and "Performance" in page.text
+    assert f">{old_days['older']}</span> to <" in page.text and "Performance" in page.text
     assert "<dt>Audit</dt>" not in page.text
 
 
