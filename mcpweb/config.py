@@ -104,7 +104,10 @@ class Settings:
         "MCPWEB_SIGN_UP_DOMAINS", "", "Mail domains for `MCPWEB_SIGN_UP=domains`, separated by commas.", kinds.words
     )
     instance_days_max: int = _setting(
-        "MCPWEB_INSTANCE_DAYS_MAX", "365", "Longest life of an instance, in days.", kinds.number(1, 3650)
+        "MCPWEB_INSTANCE_DAYS_MAX",
+        "365",
+        "Longest life of an instance, in days; administrators may decide otherwise.",
+        kinds.number(1, 3650),
     )
     instances_per_user: int = _setting(
         "MCPWEB_INSTANCES_PER_USER", "100", "Most instances one user may have.", kinds.number(1, 100_000)
@@ -157,19 +160,25 @@ class Settings:
     log_days: int = _setting(
         "MCPWEB_LOG_DAYS",
         "30",
-        "Days that the logs of pages, calls, jobs and instances are kept.",
+        "Days that the logs of pages, calls, jobs and instances are kept; administrators may decide otherwise.",
         kinds.number(1, 3650),
     )
     log_days_security: int = _setting(
-        "MCPWEB_LOG_DAYS_SECURITY", "180", "Days that the security log is kept.", kinds.number(1, 3650)
+        "MCPWEB_LOG_DAYS_SECURITY",
+        "180",
+        "Days that the security log is kept; administrators may decide otherwise.",
+        kinds.number(1, 3650),
     )
     log_days_audit: int = _setting(
-        "MCPWEB_LOG_DAYS_AUDIT", "730", "Days that the audit log is kept.", kinds.number(1, 3650)
+        "MCPWEB_LOG_DAYS_AUDIT",
+        "730",
+        "Days that the audit log is kept; administrators may decide otherwise.",
+        kinds.number(1, 3650),
     )
     log_disk_mb: int = _setting(
         "MCPWEB_LOG_DISK_MB",
         "10000",
-        "Megabytes that a host's logs may take; beyond it the oldest days go first.",
+        "Megabytes that a host's logs may take, the oldest days go first; administrators may decide otherwise.",
         kinds.number(1, 100_000_000),
     )
     log_user_mb_per_day: int = _setting(
