@@ -256,7 +256,7 @@ def test_the_log_files_are_verified_and_their_maintenance_is_said_beforehand(car
     old = system / "app-2020-01-01.jsonl"
     old.write_text('{"message":"long ago"}\n')
     page = carol.get(f"{AT}/logs")
-    assert "Not verified by hand" in page.text and "folders of other hosts are theirs" in page.text
+    assert "Not verified by hand" in page.text and "Each host has files of its own" in page.text
 
     page = carol.submit(page.form("/preview_log_maintenance/run"))
     assert page.path == f"{AT}/logs" and "Look again" in page.text

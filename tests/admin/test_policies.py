@@ -12,6 +12,7 @@ from mcpweb.database import db, transaction
 from mcpweb.logs import events
 from mcpweb.logs.models import AuditEvent
 from mcpweb.logs.retention import Policy
+from mcpweb.logs.writing import MB
 from mcpweb.policies import PolicyRow
 from mcpweb.web.current import settings as current_settings
 from tests.form_client import FormClient, Page
@@ -40,6 +41,9 @@ def day_file(category: str, days_ago: int, size: int) -> str:
 @pytest.fixture
 def old_days(app):
     """Two days of the performance log and one of the audit log, which are gone after the test."""
+    for path in events.files().root.rglob("*.jsonl*"):
+        if str(clock.utcnow().date()) not in path.name:
+            path.unlink()  # what other tests have left
     made = {
         "old": day_file("performance", 20, 300_000),
         "older": day_file("performance", 25, 400_000),
@@ -81,15 +85,15 @@ def test_shorter_retention_says_which_days_would_go_before_it_is_saved_and_then_
 
 
 def test_a_smaller_budget_takes_the_oldest_days_first_and_the_audit_log_last(carol, old_days):
-    taken = sum(path.stat().st_size for path in events.files().root.rglob("*.jsonl*")) // 1_000_000
-    assert taken == 0, "below a megabyte, so that the smallest budget already holds them all"
+    newer = day_file("performance", 24, 1_500_000)
+    taken = sum(path.stat().st_size for path in events.files().root.rglob("*.jsonl*"))
+    enough, half_a_megabyte_less = taken // MB + 1, (taken - MB // 2) // MB
 
-    assert "would delete nothing" in send(carol, "logs", "preview", log_disk_mb="1").text
-    day_file("performance", 24, 900_000)
-    page = send(carol, "logs", "preview", log_disk_mb="1")
+    assert "would delete nothing" in send(carol, "logs", "preview", log_disk_mb=str(enough)).text
+    page = send(carol, "logs", "preview", log_disk_mb=str(half_a_megabyte_less))
 
-    assert f">{old_days['older']}</span> to <" in page.text and "Performance" in page.text
-    assert "<dt>Audit</dt>" not in page.text
+    assert f'>{old_days["older"]}</span> to <span class="going__day">{newer}<' in page.text
+    assert "would delete 2 files, 1.9 MB" in page.text and "<dt>Audit</dt>" not in page.text
 
 
 def test_the_instance_maximum_says_who_keeps_a_longer_end_and_binds_the_next_form(carol, alice, make_instance):
