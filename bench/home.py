@@ -1,6 +1,7 @@
-"""A home folder with one user and one connected GitHub, made by the program's own functions.
+"""A home folder with a user and a connected GitHub, and another with Figma, made by the program's own functions.
 
-Prints `{"instance": …, "token": …}`. Takes its settings from the environment, as the web server does.
+Prints `{"instance": …, "token": …, "other_instance": …, "other_token": …}`. Takes its settings from the
+environment, as the web server does.
 """
 
 import json
@@ -31,7 +32,17 @@ def make() -> dict[str, str]:
         checked = checking.check(github, credential, house.client)
         wish = creation.Wish("Bench", credential, clock.utcnow() + timedelta(days=1), uuid4())
         instance, token = creation.create(owner, github, wish, checked, house.keyring, 10)
-        return {"instance": str(instance.id), "token": token}
+        return {"instance": str(instance.id), "token": token, **_figma(house)}
+
+
+def _figma(house: House) -> dict[str, str]:
+    """Somebody else's endpoint for another service, which is not asked for anything yet."""
+    bob = User(email="bob@example.com", role=Role.USER, created_at=clock.utcnow())
+    with transaction():
+        db.session.add(bob)
+    wish = creation.Wish("Hangs", {"token": f"figd_{'a' * 40}"}, clock.utcnow() + timedelta(days=1), uuid4())
+    instance, token = creation.create(bob, house.registry.services["figma"], wish, None, house.keyring, 10)
+    return {"other_instance": str(instance.id), "other_token": token}
 
 
 if __name__ == "__main__":

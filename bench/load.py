@@ -31,6 +31,7 @@ class Result:
 
     calls_per_s: float
     p50_ms: float
+    p95_ms: float
     p99_ms: float
     max_ms: float
     calls: int
@@ -101,6 +102,7 @@ class Load:
         return Result(
             calls_per_s=len(self.took) / seconds,
             p50_ms=took[len(took) // 2] * 1000,
+            p95_ms=took[len(took) * 95 // 100] * 1000,
             p99_ms=took[len(took) * 99 // 100] * 1000,
             max_ms=took[-1] * 1000,
             calls=len(self.took),

@@ -262,5 +262,6 @@ STATES = {
     "mail": State("stranger", "{mail}", open_folds),
     "help": State("stranger", "/help"),
     "not-found": State("owner", "/nothing"),
+    "wrong-way": State("owner", "/sign-out"),
     "form-outlived": State("stranger", "/sign-in", send_outlived_form),
 }
