@@ -30,7 +30,7 @@ LAYERS = [
     {"jobs"},
     {"admin"},
     {"application"},
-    {"log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands"},
+    {"log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands", "tracing"},
     {"wsgi", "cli"},
     {"__main__"},
 ]
@@ -40,7 +40,7 @@ FLASK = {
     "flask", "flask_login", "flask_limiter", "flask_mail", "flask_sqlalchemy", "flask_wtf", "werkzeug", "wtforms",
 }  # fmt: skip
 EDGE = {
-    "routes.py", "metrics_routes.py", "guard.py", "forms.py",
+    "routes.py", "metrics_routes.py", "tracing.py", "guard.py", "forms.py",
     "mailer.py", "cli.py", "application.py", "extensions.py", "instances/house.py", "life_routes.py", "life_forms.py",
     "log_routes.py", "log_commands.py", "upkeep_commands.py", "people_routes.py", "maintenance_routes.py",
     "maintenance_forms.py", "policy_routes.py", "policy_forms.py",

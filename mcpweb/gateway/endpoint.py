@@ -25,7 +25,7 @@ from mcpweb.gateway.streaming import EventStream
 from mcpweb.instances.access import Unauthorized
 from mcpweb.instances.access_cache import AccessCache
 from mcpweb.jsonrpc import INTERNAL_ERROR, RpcError
-from mcpweb.logs import context
+from mcpweb.logs import context, traces
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,10 @@ class Endpoint:
         """
         started = clock.monotonic()
         ip, agent = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_USER_AGENT", "")[:300]
+        trace = traces.fields(environ.get("HTTP_TRACEPARENT", ""))
         records = [CallRecord(context.new_request_id(), ip, agent, instance_id)]
-        context.set_fields(request_id=records[0].request_id, ip=ip, instance=str(instance_id or ""))
+        records[0].trace_id = trace.get("trace_id", "")
+        context.set_fields(request_id=records[0].request_id, ip=ip, instance=str(instance_id or ""), **trace)
         answer = self._answer(environ, instance_id, service, records)
         finish = partial(self._finish, records, answer.status, started)
         if isinstance(answer.body, EventStream):

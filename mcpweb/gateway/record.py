@@ -28,6 +28,8 @@ class CallRecord:
     agent: str
     instance_id: UUID | None = None
     user_id: int | None = None
+    trace_id: str = ""
+    """Of the trace that the caller says it belongs to."""
     service: str = ""
     token_tail: str = ""
     """The last four characters of the token."""

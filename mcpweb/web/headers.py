@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, g, request
 
 from mcpweb import clock
-from mcpweb.logs import context, events
+from mcpweb.logs import context, events, traces
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -30,7 +30,12 @@ def init_app(app: Flask, *, https: bool) -> None:
     def begin() -> None:
         g.started = clock.monotonic()
         g.request_id = context.new_request_id()
-        context.set_fields(request_id=g.request_id, ip=request.remote_addr or "", agent=request.user_agent.string[:300])
+        context.set_fields(
+            request_id=g.request_id,
+            ip=request.remote_addr or "",
+            agent=request.user_agent.string[:300],
+            **traces.fields(request.headers.get("traceparent", "")),
+        )
 
     @app.after_request
     def finish(response: Response) -> Response:
