@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 import pytest
 
@@ -45,14 +46,15 @@ def test_pages_calls_and_refusals_are_logged_with_the_trace_that_the_caller_name
     app, browser, settings, make_instance
 ):
     instance, token = make_instance()
-    header = f"00-{TRACE}-{PARENT}-01"
+    trace = uuid4().hex  # the log has lines of other tests
+    header = f"00-{trace}-{PARENT}-01"
 
     browser.open("GET", "/help", traceparent=header)
     browser.open("GET", f"/mcp/{instance.id}", traceparent=header, Authorization=f"Bearer {token}")
     browser.open("GET", f"/mcp/{instance.id}", traceparent=header)
-    browser.open("GET", "/help", traceparent=f"00-{TRACE}-{PARENT}")
+    browser.open("GET", "/help", traceparent=f"00-{trace}-{PARENT}")
 
     files = (settings.home / "logs" / "system").glob("*.jsonl")
-    lines = [json.loads(line) for file in files for line in file.read_text().splitlines() if TRACE in line]
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines() if trace in line]
     assert sorted(line["message"] for line in lines) == ["call", "call refused", "page"]
-    assert {line["trace_id"] for line in lines} == {TRACE}
+    assert {line["trace_id"] for line in lines} == {trace}
