@@ -29,6 +29,7 @@ from tests.conftest import user
 from tests.form_client import FormClient, Page
 from tests.logs.index_lines import fill
 from tests.pages import plain
+from tests.spec_server import TOKENS
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -152,6 +153,8 @@ class World:
     tokens: dict[str, str]
     addresses: dict[str, dict[str, str]]
     """By whose it is (mine, theirs, absent): the values for the variable parts of addresses."""
+    secrets: list[str]
+    """The keys and tokens of the instances."""
 
     def url(self, rule: Rule, whose: str) -> str:
         values = {name: self.addresses[whose][name] for name in rule.arguments}
@@ -189,9 +192,9 @@ def world(
     shared["export_id"] = str(_export())
     shared["stop_id"] = _over()
     rows = {who: _session_of(f"{who}@example.com") for who in ("alice", "bob")}
-    made = {who: make_instance(f"{who}@example.com")[0] for who in ("alice", "bob")}
-    instances = {who: str(instance.id) for who, instance in made.items()}
-    tokens = {who: str(instance.tokens[0].id) for who, instance in made.items()}
+    made = {who: make_instance(f"{who}@example.com") for who in ("alice", "bob")}
+    instances = {who: str(instance.id) for who, (instance, _) in made.items()}
+    tokens = {who: str(instance.tokens[0].id) for who, (instance, _) in made.items()}
     return World(
         app,
         people,
@@ -219,6 +222,7 @@ def world(
                 "user_id": "987654",
             },
         },
+        [TOKENS["github"]["good"], *(token for _, token in made.values())],
     )
 
 
@@ -366,6 +370,19 @@ def test_the_administrators_pages_are_not_there_for_anybody_else(world):
         if "GET" in (rule.methods or ()):
             assert world.people["carol"].open("GET", url).status in (200, 303), url
     assert counted() == before
+
+
+def test_no_page_of_an_administrator_holds_a_key_or_a_token(world):
+    carol, seen = world.people["carol"], 0
+    for rule in rules(world.app):
+        if POLICIES[rule.endpoint].open_to == "admins" and "GET" in (rule.methods or ()):
+            page = carol.open("GET", world.url(rule, "mine"))
+            assert not [secret for secret in world.secrets if secret in page.text or secret[-12:] in page.text], (
+                page.url
+            )
+            assert "mcpw_" not in page.text, page.url
+            seen += page.status == 200
+    assert seen > 15
 
 
 def test_what_is_ones_own_is_there(world):

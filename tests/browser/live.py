@@ -77,13 +77,19 @@ class Live:
 
     def administrator(self, email: str) -> FormClient:
         """Somebody who signed in with an administrator's link from the command line."""
-        command = [sys.executable, "-m", "mcpweb", "sign-in-link", email, "--admin"]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
-        environ |= {"MCPWEB_HOME": str(self.home), "MCPWEB_BIND": urlsplit(self.url).netloc}
-        said = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
+        said = self.command("sign-in-link", email, "--admin")
         visitor = self.visitor()
         self.use_link(visitor, urlsplit(said.strip()).path)
         return visitor
+
+    def command(self, *arguments: str) -> str:
+        """Run `mcpweb` in the home of the installation; returns what it says."""
+        command = [sys.executable, "-m", "mcpweb", *arguments]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
+        environ |= {"MCPWEB_HOME": str(self.home), "MCPWEB_BIND": urlsplit(self.url).netloc}
+        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def use_link(self, visitor: FormClient, path: str) -> None:
         """Sign in with a mailed link."""

@@ -196,3 +196,15 @@ def test_a_stop_lifts_by_itself_at_its_second_for_a_client_that_goes_on_calling(
     calls = caller.since(answered)
     assert not calls[0].ok and "For two seconds." in calls[0].said, calls
     assert not [call for call in calls if not call.ok and call.began > ends_at.timestamp()], calls
+
+
+def test_the_command_line_stops_the_next_call_while_the_client_goes_on_calling(
+    live: Live, email: str, caller: Caller
+) -> None:
+    live.command("stop", "user", email, "--reason", "From the shell.", "--for", "15m")
+    calls = caller.since(time.time(), 4)
+    assert all(not call.ok and "From the shell." in call.said for call in calls), calls
+
+    live.command("lift", "user", email)
+    calls = caller.since(time.time())
+    assert all(call.ok for call in calls), calls
