@@ -38,9 +38,8 @@ def _grouped(lines: Sequence[Found]) -> list[dict[str, Any]]:
     for line in lines:
         message = str(line.fields.get("message") or "No message")
         place = _place(line.fields)
-        group = groups.setdefault(
-            (message, *place), {"message": message, "place": place, "count": 0, "last_at": line.at}
-        )
+        new = {"message": message, "place": place, "category": line.fields.get("category", ""), "count": 0}
+        group = groups.setdefault((message, *place), new | {"last_at": line.at})
         group["count"] += 1
         group["first_at"] = line.at
     for group in groups.values():

@@ -312,6 +312,7 @@ def test_errors_are_grouped_by_what_they_say_and_where_and_lead_to_the_log(carol
     for number in range(3):
         logging.getLogger(place).error(MARK, extra={"number": number, "path": f"/instances/{uuid4()}/logs"})
     logging.getLogger(f"{place}.other").error(MARK)
+    events.database("the lake dried up", level="error")
     logging.getLogger("probe").critical("the <b>sun</b> neither")
     logging.getLogger("probe").warning("a cloud")
     follow()
@@ -322,6 +323,7 @@ def test_errors_are_grouped_by_what_they_say_and_where_and_lead_to_the_log(carol
         rf'<a href="([^"]+)">{MARK}</a></th><td[^>]*><code>{place}(.*?)</code></td><td[^>]*>(\d+)<', page.text
     )
     assert [(where, count) for _, where, count in cells] == [(".other", "1"), (", /instances/…/logs", "3")]
+    assert re.search("the lake dried up</a></th><td[^>]*><code>database</code>", page.text), "without a place, its log"
     for link, _, count in cells:
         assert carol.get(unescape(link)).text.count(f"{MARK}</") >= int(count), link
     assert "the &lt;b&gt;sun&lt;/b&gt; neither" in page.text and "a cloud" not in page.text
