@@ -6,15 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench import report
 from bench.measure import Target, call, fast_rounds, waiting
-from bench.servers import ROOT, get, gunicorn, upstream
-from mcpweb import embedded_redis
+from bench.servers import ROOT, get, gunicorn, upstream, valkey
 
 ROUNDS = 6
 ASYNC_STACK = ("starlette", "uvicorn", "httpx", "anyio", "httpcore", "hypercorn", "aiohttp")
@@ -42,7 +39,7 @@ def main() -> int:
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="mcpweb-bench-"))
         service = stack.enter_context(upstream())
         url = f"http://127.0.0.1:{service.port}"
-        redis_url = stack.enter_context(_redis(Path(home)))
+        redis_url = stack.enter_context(valkey(Path(home)))
         environ = {"MCPWEB_HOME": home, "MCPWEB_GITHUB_BASE_URL": url, "MCPWEB_REDIS_URL": redis_url, **OUT_OF_REACH}
         opened = json.loads(_python("-m", "bench.home", **environ))
         bare = {"BENCH_UPSTREAM": url}
@@ -87,23 +84,6 @@ def _python(*arguments: str, **environ: str) -> str:
         check=True,
     )
     return done.stdout
-
-
-@contextmanager
-def _redis(home: Path) -> Iterator[str]:
-    """The embedded server, as `mcpweb up` starts it: without one, every call asks the database."""
-    (home / "redis").mkdir()
-    socket = embedded_redis.socket_path(home)
-    server = subprocess.Popen(
-        embedded_redis.command(embedded_redis.find_server(), home / "redis", socket), stdout=subprocess.DEVNULL
-    )
-    try:
-        while not socket.exists():
-            time.sleep(0.02)
-        yield embedded_redis.url(socket)
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _print(title: str, lines: list[str]) -> None:

@@ -6,9 +6,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+
+from mcpweb import embedded_redis
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
@@ -96,6 +99,23 @@ def upstream() -> Program:
     """The pretended GitHub."""
     port = free_port()
     return Program("upstream", ["bench.upstream", str(port)], {}, port, "/-/delay/0")
+
+
+@contextmanager
+def valkey(home: Path) -> Iterator[str]:
+    """The embedded server, as `mcpweb up` starts it: without one, every call asks the database."""
+    (home / "redis").mkdir(exist_ok=True)
+    socket = embedded_redis.socket_path(home)
+    server = subprocess.Popen(
+        embedded_redis.command(embedded_redis.find_server(), home / "redis", socket), stdout=subprocess.DEVNULL
+    )
+    try:
+        while not socket.exists():
+            time.sleep(0.02)
+        yield embedded_redis.url(socket)
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def _cpu_s(pid: int) -> float:

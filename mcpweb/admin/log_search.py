@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from mcpweb import clock
 from mcpweb.admin.log_filter import LogFilter
-from mcpweb.logs.index import BUDGET_S, Bar, Found, LogIndex, TooBroad
+from mcpweb.logs import overview
+from mcpweb.logs.index import BUDGET_S, Bar, Found, LogIndex, Row, TooBroad, ranked
+from mcpweb.logs.index_line import moment
+from mcpweb.logs.query import Query
 
 T = TypeVar("T")
 
@@ -43,6 +47,8 @@ class Seen:
     facets: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     facets_since: datetime | None = None
     """Of very many lines only the newest ones are counted by value: since when."""
+    is_estimate: bool = False
+    """Whether the bars are one."""
     is_too_broad: bool = False
     complaints: list[str] = field(default_factory=list)
 
@@ -81,34 +87,43 @@ def look(index: LogIndex, asked: LogFilter, now: datetime, *, with_facets: bool 
         seen.complaints.append(error.sentence)
         return seen
     try:
-        seen.total = time.ask(lambda index: index.count(query, COUNTED + 1))
-        seen.bars = time.ask(lambda index: index.histogram(query, seen.width))
-        if with_facets:
-            seen.facets_since = _newest(seen.bars) if seen.total > COUNTED else None
-            _facets(seen, time, asked, now)
+        _count(seen, time, query, asked, now, FACETS if with_facets else ())
     except TooBroad:
         seen.complaints.append("There was no time to count everything. Narrow the range to see all counts.")
     seen.complaints += [f"Left out, because it can not be read: {problem}" for problem in index.problems]
     return seen
 
 
-def _facets(seen: Seen, time: _Clock, asked: LogFilter, now: datetime) -> None:
+def _count(seen: Seen, time: _Clock, query: Query, asked: LogFilter, now: datetime, columns: Sequence[str]) -> None:
+    """The newest lines once for all columns; then the bars of all of them."""
+    rows = time.ask(lambda index: index.newest(query, ("level", *columns), COUNTED + 1))
+    seen.total = len(rows)
+    _bars(seen, rows, time, query)
+    if columns:
+        _facets(seen, rows, time, asked, now)
+
+
+def _facets(seen: Seen, rows: list[Row], time: _Clock, asked: LogFilter, now: datetime) -> None:
     """Of a column with chosen values the others are counted too, so that one can choose them as well."""
-    for name in FACETS:
-        query = asked.freed(name).query(now)
-        query = replace(query, since=max(filter(None, (seen.facets_since, query.since)), default=None))
-        found = time.ask(lambda index, name=name, query=query: index.facets(query, [name], FACET_VALUES))  # type: ignore[misc]
-        seen.facets[name] = found[name]
+    if len(rows) > COUNTED:
+        rows = rows[:COUNTED]
+        seen.facets_since = moment(rows[-1][0])
+    for place, name in enumerate(FACETS, 2):
+        values = Counter(row[place] for row in rows)
+        if name in asked.equal:
+            query = asked.freed(name).query(now)
+            more = time.ask(lambda index, name=name, query=query: index.newest(query, [name], COUNTED))  # type: ignore[misc]
+            values = Counter(value for _, value in more)
+        seen.facets[name] = ranked(values, FACET_VALUES)
 
 
-def _newest(bars: list[Bar]) -> datetime | None:
-    """Since when there are about as many lines as are counted."""
-    lines = 0
-    for start, _, some in reversed(bars):
-        lines += some
-        if lines >= COUNTED:
-            return start
-    return None
+def _bars(seen: Seen, rows: list[Row], time: _Clock, query: Query) -> None:
+    if len(rows) <= COUNTED:
+        seen.bars = overview.counted(rows, seen.width)
+        return
+    seen.bars, seen.is_estimate = time.ask(lambda index: overview.histogram(index, query, seen.width, rows))
+    if seen.is_estimate:
+        seen.complaints.append("So many lines fit that the bars are estimated by a sample of them.")
 
 
 def width(since: datetime, until: datetime) -> timedelta:

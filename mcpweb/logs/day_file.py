@@ -2,6 +2,7 @@
 
 A line's key is made of its millisecond of the day, its log file's number within the day and its place in that file.
 Keys are in the order of time, so both the lines and their words can be read newest first and left when a page is full.
+The values of most columns are words too, so that a filter, like a word, leads to its lines without looking at others.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
+from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 
 from mcpweb.logs.index import OFFSET_BITS, Cursor
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms
 from mcpweb.logs.query import COLUMNS
+from mcpweb.logs.tally import Tally, tally
 
-_VERSION = 1
+VERSION = 2
+"""Of the layout. A file of version 1 can be read and added to; it has no tally and not every value as a word."""
+EVERY = "\N{CURRENCY SIGN}"
+"""A word of every line; no text has this sign in its words."""
+VALUES = ("category", "level", "host", "user_id", "service", "tool", "outcome")
+"""Columns whose values are words; those of the others are in the text of the line."""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE file (
@@ -30,12 +39,20 @@ CREATE TABLE line (
 CREATE INDEX line_id ON line (id);
 CREATE INDEX line_instance ON line (instance);
 CREATE INDEX line_request ON line (request_id);
-CREATE INDEX line_level ON line (level);
 CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, tokenize='ascii');
-PRAGMA user_version = {_VERSION};
+CREATE TABLE tally (
+    span INTEGER, category TEXT, level TEXT, host TEXT, lines INTEGER NOT NULL,
+    PRIMARY KEY (span, category, level, host)
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
 COMMIT;
 """
 _INSERT = f"INSERT INTO line VALUES ({', '.join('?' * (len(COLUMNS) + 3))})"
+_TALLY = """
+INSERT INTO tally VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (span, category, level, host) DO UPDATE SET lines = lines + excluded.lines
+"""
+_PLACES = tuple((name, COLUMNS.index(name)) for name in VALUES)
 
 # 27 bits of milliseconds, 4 of the file's number, 32 of the offset in units shorter than any line that has a time.
 _MS_SHIFT, _NUMBER_SHIFT, _UNIT_SHIFT = 36, 32, 4
@@ -102,6 +119,18 @@ MS_OF_DAY = f"key >> {_MS_SHIFT}"
 """The millisecond of the day, in SQL."""
 
 
+def version(connection: sqlite3.Connection) -> int:
+    """Of the layout of this day's file."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
+@lru_cache(4096)
+def word_of(column: str, value: str) -> str:
+    """The word that a line has for a value of one of `VALUES`; once in a very long while two values share one."""
+    return EVERY + blake2b(f"{column}:{value}".encode(), digest_size=7).hexdigest()
+
+
 def _append(path: Path, file_id: int, day: date, lines: Sequence[IndexLine]) -> int:
     with closing(_open(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -117,12 +146,23 @@ def _append(path: Path, file_id: int, day: date, lines: Sequence[IndexLine]) -> 
         if fresh:
             connection.executemany(_INSERT, [(key, line_id, *line.columns, line.raw) for key, line_id, line in fresh])
             connection.executemany(
-                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(key, line.words) for key, _, line in fresh]
+                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(key, _words(line)) for key, _, line in fresh]
             )
+            if version(connection) == VERSION:
+                _add(connection, tally(line for _, _, line in fresh))
             newest = max(line_id for _, line_id, _ in fresh)
             connection.execute("UPDATE file SET last_id = ? WHERE id = ?", (newest, file_id))
         connection.execute("COMMIT")
     return len(fresh)
+
+
+def _words(line: IndexLine) -> str:
+    values = [word_of(name, line.columns[place]) for name, place in _PLACES if line.columns[place]]
+    return f"{line.words} {EVERY} {' '.join(values)}"
+
+
+def _add(connection: sqlite3.Connection, counts: Tally) -> None:
+    connection.executemany(_TALLY, [(*place, lines) for place, lines in counts.items()])
 
 
 def _place(number: int, offset: int) -> int:
@@ -139,9 +179,8 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # Once the main database says that a line is indexed, it must be there, also after a power cut.
         connection.execute("PRAGMA synchronous = FULL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != _VERSION:
-            if version or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        if (found := version(connection)) not in (1, VERSION):
+            if found or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 raise Unusable
             connection.executescript(_SCHEMA)
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple, Self
 
 from mcpweb.errors import AppError
 from mcpweb.logs.index_line import IndexLine, moment
-from mcpweb.logs.query import Query
+from mcpweb.logs.query import Plan, Query, read
+from mcpweb.logs.tally import parts
 
 BUDGET_S = 5.0
 """What one search may take."""
@@ -25,6 +27,10 @@ _CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,19})")
 
 Bar = tuple[datetime, str, int]
 """Start, level, and how many lines."""
+Spans = Mapping[tuple[int, str], int]
+"""Lines by number of the span, counted from the epoch, and level."""
+Row = tuple[Any, ...]
+"""When a line was written, in milliseconds of the epoch, and values of its columns."""
 
 
 class TooBroad(AppError):
@@ -70,7 +76,7 @@ class Found:
         return Cursor(self.ts, self.id)
 
 
-def bars(totals: Mapping[tuple[int, str], int], width_ms: int) -> list[Bar]:
+def bars(totals: Spans, width_ms: int) -> list[Bar]:
     """The counts by number of the span and level, in order."""
     return [(moment(number * width_ms), level, lines) for (number, level), lines in sorted(totals.items())]
 
@@ -115,9 +121,28 @@ class LogIndex(ABC):
     def facets(self, query: Query, columns: Sequence[str], most: int) -> dict[str, list[tuple[str, int]]]:
         """The most frequent values of the columns in the lines that fit, with their counts; empty ones left out."""
 
-    @abstractmethod
     def histogram(self, query: Query, bucket: timedelta) -> list[Bar]:
         """How many lines fit, in spans of `bucket` that begin at the epoch; spans without a line are left out."""
+        width_ms, totals = bucket // timedelta(milliseconds=1), Counter[tuple[int, str]]()
+        for part, is_tallied in parts(read(query), width_ms):
+            totals.update(self._tallied(part, width_ms) if is_tallied else self._counted(part, width_ms))
+        return bars(totals, width_ms)
+
+    @abstractmethod
+    def newest(self, query: Query, columns: Sequence[str], most: int) -> list[Row]:
+        """Time and columns of the newest lines that fit, newest first."""
+
+    @abstractmethod
+    def sample(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, str, str]]:
+        """Time, category and text of all lines of these spans, which are in order; of each the end is not included."""
+
+    @abstractmethod
+    def _counted(self, plan: Plan, width_ms: int) -> Spans:
+        """Count the lines that fit one by one."""
+
+    @abstractmethod
+    def _tallied(self, plan: Plan, width_ms: int) -> Spans:
+        """Sum up tallies; the plan begins and ends with their spans, and asks for nothing that they do not hold."""
 
     @abstractmethod
     def find(self, line_id: int) -> Found | None:

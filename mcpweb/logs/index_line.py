@@ -20,7 +20,7 @@ MAX_VALUE_CHARS = 200
 LEVELS = ("info", "warning", "error", "critical", "debug")
 DAY_MS = 86_400_000
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _COPIED = COLUMNS[2:]  # after category and level
 _USER, _INSTANCE = _COPIED.index("user_id"), _COPIED.index("instance")
@@ -52,7 +52,7 @@ def parse(raw: bytes, offset: int, category: str, day: date) -> IndexLine | None
     except (KeyError, TypeError, ValueError):
         return None
     first = day_ms(day)
-    ts = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+    ts = (at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH
     level = fields.get("level")
     found = [_column(fields.get(name)) for name in _COPIED]
     found[_USER] = found[_USER] or _column(fields.get("user"))
@@ -69,12 +69,12 @@ def parse(raw: bytes, offset: int, category: str, day: date) -> IndexLine | None
 
 def day_ms(day: date) -> int:
     """When the day begins, in milliseconds of the epoch."""
-    return (day.toordinal() - _EPOCH.toordinal()) * DAY_MS
+    return (day.toordinal() - EPOCH.toordinal()) * DAY_MS
 
 
 def moment(ts: int) -> datetime:
     """The time of so many milliseconds of the epoch."""
-    return _EPOCH + ts * _MS
+    return EPOCH + ts * _MS
 
 
 def loads(raw: bytes | str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -16,9 +16,10 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from mcpweb.errors import Unavailable
-from mcpweb.logs.index import MAX_ID, OFFSET_BITS, Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
+from mcpweb.logs.index import MAX_ID, OFFSET_BITS, Cursor, Found, LogIndex, Row, Spans, TooBroad, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
 from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
+from mcpweb.logs.tally import SPAN_MS, in_spans, tally
 
 SCHEMA = "mcpweb_logs"
 _TABLE = f"{SCHEMA}.line"
@@ -33,6 +34,23 @@ CREATE INDEX IF NOT EXISTS line_instance ON {_TABLE} (instance, ts);
 CREATE INDEX IF NOT EXISTS line_request ON {_TABLE} (request_id);
 CREATE INDEX IF NOT EXISTS line_level ON {_TABLE} (category, level, ts);
 CREATE INDEX IF NOT EXISTS line_words ON {_TABLE} USING gin (words);
+CREATE INDEX IF NOT EXISTS line_user ON {_TABLE} (user_id, ts) WHERE user_id <> '';
+CREATE INDEX IF NOT EXISTS line_tool ON {_TABLE} (tool, ts) WHERE tool <> '';
+CREATE INDEX IF NOT EXISTS line_outcome ON {_TABLE} (outcome, ts) WHERE outcome NOT IN ('', 'ok');
+"""
+_TALLIES = f"{SCHEMA}.tally"
+_CREATE_TALLY = f"""
+CREATE TABLE {_TALLIES} (
+    span bigint, file_id bigint, category text, level text, host text, lines integer NOT NULL,
+    PRIMARY KEY (span, file_id, category, level, host)
+);
+LOCK TABLE {_TABLE} IN SHARE MODE;
+INSERT INTO {_TALLIES} SELECT ts / {SPAN_MS}, id >> {OFFSET_BITS}, category, level, host, count(*)
+FROM {_TABLE} GROUP BY 1, 2, 3, 4, 5;
+"""
+_TALLY = f"""
+INSERT INTO {_TALLIES} VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (span, file_id, category, level, host) DO UPDATE SET lines = tally.lines + excluded.lines
 """
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtextextended('{SCHEMA}', 0))"
 _COPY = f"COPY {_TABLE} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
@@ -65,9 +83,15 @@ class PostgresIndex(LogIndex):
             fresh = [line for line in lines if last_id is None or first_id | line.offset > last_id]
             if fresh:
                 driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
-                with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-                    for line in fresh:
-                        copy.write_row((first_id | line.offset, line.ts, *line.columns, line.raw, _lexemes(line.words)))
+                with driver.cursor() as cursor:
+                    with cursor.copy(_COPY) as copy:
+                        for line in fresh:
+                            copy.write_row(
+                                (first_id | line.offset, line.ts, *line.columns, line.raw, _lexemes(line.words))
+                            )
+                    cursor.executemany(
+                        _TALLY, [(span, file_id, *place, lines) for (span, *place), lines in tally(fresh).items()]
+                    )
         return len(fresh)
 
     def search(
@@ -100,11 +124,35 @@ class PostgresIndex(LogIndex):
             found[name] = ranked(dict(map(tuple, rows)), most)
         return found
 
-    def histogram(self, query: Query, bucket: timedelta) -> list[Bar]:
+    def newest(self, query: Query, columns: Sequence[str], most: int) -> list[Row]:
+        """One statement."""
+        names = ", ".join(COLUMNS[COLUMNS.index(name)] for name in columns)
+        return list(map(tuple, self._ask(query, f"SELECT ts, {names} {{}} ORDER BY ts DESC, id DESC LIMIT %s", most)))
+
+    def sample(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, str, str]]:
+        """One statement, in which each span is a look into the index by time."""
+        marks = ", ".join(["(%s::bigint, %s::bigint)"] * len(spans))
+        statement = (
+            f"SELECT some.ts, some.category, some.line FROM (VALUES {marks}) AS span (since, until), LATERAL "
+            f"(SELECT ts, category, line FROM {_TABLE} WHERE ts >= since AND ts < until OFFSET 0) AS some"
+        )
+        with self._connection() as connection:
+            return list(map(tuple, _rows(connection, statement, tuple(at for span in spans for at in span))))
+
+    def _counted(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the lines that fit."""
-        width = bucket // timedelta(milliseconds=1)
-        rows = self._ask(query, f"SELECT ts / {width:d}, level, count(*) {{}} GROUP BY 1, 2")
-        return bars({(number, level): lines for number, level, lines in rows}, width)
+        fits, values = _where(plan)
+        return self._spans(f"SELECT ts / {width_ms:d}, level, count(*) FROM {_TABLE} {fits} GROUP BY 1, 2", values)
+
+    def _tallied(self, plan: Plan, width_ms: int) -> Spans:
+        """A pass over the tallies."""
+        fits, values = _where(in_spans(plan), "span")
+        span = f"span * {SPAN_MS} / {width_ms:d}"
+        return self._spans(f"SELECT {span}, level, sum(lines)::bigint FROM {_TALLIES} {fits} GROUP BY 1, 2", values)
+
+    def _spans(self, statement: str, values: tuple[Any, ...]) -> Spans:
+        with self._connection() as connection:
+            return {(number, level): lines for number, level, lines in _rows(connection, statement, values)}
 
     def find(self, line_id: int) -> Found | None:
         """Looked for in every partition."""
@@ -132,6 +180,7 @@ class PostgresIndex(LogIndex):
             for file_id in file_ids:
                 statement = f"DELETE FROM {_partition(day)} WHERE id >= %s AND id < %s"
                 connection.exec_driver_sql(statement, (file_id << OFFSET_BITS, (file_id + 1) << OFFSET_BITS))
+            _forget(connection, day, "AND file_id = ANY(%s)", list(file_ids))
             connection.exec_driver_sql(_LOCK)
             connection.exec_driver_sql(f"LOCK TABLE {_partition(day)}")  # another host may be about to commit lines
             if not connection.exec_driver_sql(f"SELECT EXISTS (SELECT FROM {_partition(day)})").scalar():
@@ -142,6 +191,7 @@ class PostgresIndex(LogIndex):
         with self._connection(None) as connection:
             connection.exec_driver_sql(_LOCK)
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_partition(day)}")
+            _forget(connection, day)
 
     def _ask(self, query: Query, statement: str, *values: Any) -> Sequence[Any]:
         """The rows of a statement, in which `{}` stands for FROM and WHERE."""
@@ -168,6 +218,8 @@ class PostgresIndex(LogIndex):
             with self._engine.begin() as connection:
                 connection.exec_driver_sql(_LOCK)  # of two at once, CREATE … IF NOT EXISTS fails one
                 connection.exec_driver_sql(_CREATE)
+                if _rows(connection, "SELECT to_regclass(%s)", (_TALLIES,))[0][0] is None:
+                    connection.exec_driver_sql(_CREATE_TALLY)
             self._is_prepared = True
 
     def _make_partition(self, connection: Connection, day: date) -> None:
@@ -184,16 +236,23 @@ def _partition(day: date) -> str:
     return f"{SCHEMA}.{_PREFIX}{day:%Y%m%d}"
 
 
+def _forget(connection: Connection, day: date, which: str = "", *values: Any) -> None:
+    """Take the tallies of a day out."""
+    first = day_ms(day) // SPAN_MS
+    statement = f"DELETE FROM {_TALLIES} WHERE span >= %s AND span < %s {which}"
+    connection.exec_driver_sql(statement, (first, first + DAY_MS // SPAN_MS, *values))
+
+
 def _rows(connection: Connection, statement: str, values: tuple[Any, ...]) -> Sequence[Any]:
     return connection.exec_driver_sql(statement, values).fetchall()
 
 
-def _where(plan: Plan) -> tuple[str, tuple[Any, ...]]:
+def _where(plan: Plan, time: str = "ts") -> tuple[str, tuple[Any, ...]]:
     """The condition that the plan means, with its values."""
     conditions, values = ["true"], list[Any]()
     for bound, operator in ((plan.since_ms, ">="), (plan.until_ms, "<")):
         if bound is not None:
-            conditions.append(f"ts {operator} %s")
+            conditions.append(f"{time} {operator} %s")
             values.append(bound)
     terms = [*plan.wanted, *plan.unwanted]
     if terms:

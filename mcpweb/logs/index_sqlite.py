@@ -7,16 +7,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mcpweb import clock
 from mcpweb.logs import day_file
-from mcpweb.logs.index import MAX_ID, Bar, Cursor, Found, LogIndex, TooBroad, bars, ranked
+from mcpweb.logs.index import MAX_ID, Cursor, Found, LogIndex, Row, Spans, TooBroad, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
 from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
 from mcpweb.logs.search_text import normalise
+from mcpweb.logs.tally import SPAN_MS
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class SqliteIndex(LogIndex):
         def page(connection: sqlite3.Connection, day: date) -> list[Found]:
             low = day_file.key_of(connection, day, after) + 1 if after else 0
             high = day_file.key_of(connection, day, before) if before else None
-            fits = _where(plan, day, low, high)
+            fits = _where(plan, day, connection, low, high)
             statement = f"SELECT line.key, line.id, line.line {fits.sql} ORDER BY {fits.key} {order} LIMIT ?"
             rows = connection.execute(statement, (*fits.values, limit - len(found)))
             return [_found(line_id, day_file.ts_of(key, day), line) for key, line_id, line in rows]
@@ -80,17 +81,72 @@ class SqliteIndex(LogIndex):
             found[name] = ranked(totals, most)
         return found
 
-    def histogram(self, query: Query, bucket: timedelta) -> list[Bar]:
+    def newest(self, query: Query, columns: Sequence[str], most: int) -> list[Row]:
+        """Day by day, until there are enough."""
+        found = list[Row]()
+        names = ", ".join(f"line.{COLUMNS[COLUMNS.index(name)]}" for name in columns)
+
+        def rows(connection: sqlite3.Connection, day: date) -> list[Row]:
+            fits = _where(plan, day, connection)
+            statement = f"SELECT {fits.key}, {names} {fits.sql} ORDER BY {fits.key} DESC LIMIT ?"
+            some = connection.execute(statement, (*fits.values, most - len(found)))
+            return [(day_file.ts_of(key, day), *values) for key, *values in some]
+
+        plan = read(query)
+        for _, some in self._each_day(plan, rows):
+            found += some
+            if len(found) >= most:
+                break
+        return found
+
+    def sample(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, str, str]]:
+        """A look at the lines of each span."""
+        statement = "SELECT key, category, line FROM line WHERE key >= ? AND key < ?"
+
+        def some(connection: sqlite3.Connection, day: date) -> list[tuple[int, str, str]]:
+            found = list[tuple[int, str, str]]()
+            for since, until in spans:
+                if since < day_ms(day) + DAY_MS and until > day_ms(day):
+                    keys = day_file.start_key(day, since), day_file.start_key(day, until)
+                    rows = connection.execute(statement, keys)
+                    found += [(day_file.ts_of(key, day), *rest) for key, *rest in rows]
+            return found
+
+        plan = read(Query()).since(spans[0][0]).until(spans[-1][1])
+        return [one for _, found in self._each_day(plan, some) for one in found]
+
+    def _counted(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the lines that fit."""
-        width = bucket // timedelta(milliseconds=1)
-        totals = Counter[tuple[int, str]]()
         # The day's own milliseconds in the smallest parts that spans of any width and days have in common.
-        part = math.gcd(width, DAY_MS)
+        part = math.gcd(width_ms, DAY_MS)
         statement = f"SELECT (line.{day_file.MS_OF_DAY}) / {part}, line.level, count(*) {{}} GROUP BY 1, 2"
-        for day, rows in self._each(read(query), statement):
+        totals = Counter[tuple[int, str]]()
+        for day, rows in self._each(plan, statement):
             for number, level, lines in rows:
-                totals[(day_ms(day) + number * part) // width, level] += lines
-        return bars(totals, width)
+                totals[(day_ms(day) + number * part) // width_ms, level] += lines
+        return totals
+
+    def _tallied(self, plan: Plan, width_ms: int) -> Spans:
+        """A pass over the tallies; in a day that has none, over its lines."""
+        conditions, values = _columns(plan, "")
+        totals = Counter[tuple[int, str]]()
+
+        def ask(connection: sqlite3.Connection, day: date) -> list[Any]:
+            if day_file.version(connection) == day_file.VERSION:
+                low, high = (at // SPAN_MS for at in _bounds(plan, day))
+                where = " AND ".join(["span >= ?", "span < ?", *conditions])
+                statement = f"SELECT span, level, sum(lines) FROM tally WHERE {where} GROUP BY 1, 2"
+                return connection.execute(statement, (low, high, *values)).fetchall()
+            fits = _where(plan, day, connection)
+            statement = (
+                f"SELECT {day_ms(day) // SPAN_MS} + (line.{day_file.MS_OF_DAY}) / {SPAN_MS}, level, count(*) {fits.sql}"
+            )
+            return connection.execute(f"{statement} GROUP BY 1, 2", fits.values).fetchall()
+
+        for _, rows in self._each_day(plan, ask):
+            for span, level, lines in rows:
+                totals[span * SPAN_MS // width_ms, level] += lines
+        return totals
 
     def find(self, line_id: int) -> Found | None:
         """Looked for in every day, newest first."""
@@ -134,7 +190,7 @@ class SqliteIndex(LogIndex):
         """Each day that the plan reaches with the rows of a statement, in which `{}` stands for FROM and WHERE."""
 
         def ask(connection: sqlite3.Connection, day: date) -> list[Any]:
-            fits = _where(plan, day)
+            fits = _where(plan, day, connection)
             return connection.execute(statement.format(fits.sql), fits.values).fetchall()
 
         return self._each_day(plan, ask)
@@ -175,32 +231,60 @@ def _reading(path: Path, deadline: float) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _where(plan: Plan, day: date, low: int = 0, high: int | None = None) -> _Fits:
+def _where(plan: Plan, day: date, connection: sqlite3.Connection, low: int = 0, high: int | None = None) -> _Fits:
     """What the plan means for a day, between two keys; the second is not included."""
-    low = max(low, 0 if plan.since_ms is None else day_file.start_key(day, plan.since_ms))
-    until = day_file.start_key(day, day_ms(day) + DAY_MS if plan.until_ms is None else plan.until_ms)
-    high = until if high is None else min(high, until)
-    wanted = [_phrase(term) for term in plan.wanted]
-    if wanted:
-        # The words of these are in the text of the line too, and make a search for a frequent word short.
-        wanted += [_phrase(term) for name in ("instance", "request_id") for term in _same(plan.equal.get(name, ()))]
-    unwanted = " OR ".join(_phrase(term) for term in plan.unwanted)
-    key, source, values = "line.key", "FROM line WHERE", list[Any]()
+    since, until = (day_file.start_key(day, at) for at in _bounds(plan, day))
+    low, high = max(low, since), until if high is None else min(high, until)
+    wanted, unwanted = _words(plan, day_file.version(connection) == day_file.VERSION)
+    key, source, values, more = "line.key", "FROM line WHERE", list[Any](), list[str]()
     if wanted:
         key, source = "words.rowid", "FROM words CROSS JOIN line ON line.key = words.rowid WHERE words MATCH ? AND"
-        values.append(" AND ".join(wanted))
-    conditions = [f"{key} >= ?", f"{key} < ?"]
-    values += [low, high]
-    if unwanted:
-        conditions.append(f"{key} NOT IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(unwanted)
+        values.append(" AND ".join(wanted) + (f" NOT ({' OR '.join(unwanted)})" if unwanted else ""))
+    conditions, some = _columns(plan, "line.")
+    if unwanted and not wanted:
+        more, some = ["line.key NOT IN (SELECT rowid FROM words WHERE words MATCH ?)"], [*some, " OR ".join(unwanted)]
+    conditions = [f"{key} >= ?", f"{key} < ?", *conditions, *more]
+    return _Fits(f"{source} {' AND '.join(conditions)}", (*values, low, high, *some), key)
+
+
+def _bounds(plan: Plan, day: date) -> tuple[int, int]:
+    """From when until when lines of the day can fit; the second is not included."""
+    start, end = day_ms(day), day_ms(day) + DAY_MS
+    since = start if plan.since_ms is None else min(max(plan.since_ms, start), end)
+    return since, end if plan.until_ms is None else min(max(plan.until_ms, start), end)
+
+
+def _columns(plan: Plan, table: str) -> tuple[list[str], list[str]]:
+    conditions, values = list[str](), list[str]()
     for wish, operators in ((plan.equal, ("=", "IN")), (plan.unequal, ("<>", "NOT IN"))):
         for name, some in wish.items():
-            # Only a few columns are worth an index: those with many values, and the level for the rare ones.
             marks = "?" if len(some) == 1 else f"({', '.join('?' * len(some))})"
-            conditions.append(f"line.{name} {operators[len(some) != 1]} {marks}")
+            conditions.append(f"{table}{name} {operators[len(some) != 1]} {marks}")
             values += some
-    return _Fits(f"{source} {' AND '.join(conditions)}", tuple(values), key)
+    return conditions, values
+
+
+def _words(plan: Plan, has_values: bool) -> tuple[list[str], list[str]]:
+    """What the words of a line must be and must not be, so far as words can say it.
+
+    FTS5 walks through the lines of several words at once, in the order of time. A word that must not be there needs
+    others beside it, from whose lines its own are left out.
+    """
+    wanted, unwanted = [_phrase(term) for term in plan.wanted], [_phrase(term) for term in plan.unwanted]
+    for name in day_file.VALUES if has_values else ():
+        if (some := plan.equal.get(name)) and all(some):
+            wanted.append(_values(name, some))
+        if some := tuple(filter(None, plan.unequal.get(name, ()))):
+            unwanted.append(_values(name, some))
+    if wanted or unwanted:
+        wanted += [_phrase(term) for name in ("instance", "request_id") for term in _same(plan.equal.get(name, ()))]
+    if unwanted and not wanted and has_values:
+        wanted = [f'"{day_file.EVERY}"']
+    return wanted, unwanted
+
+
+def _values(column: str, some: Sequence[str]) -> str:
+    return "(" + " OR ".join([f'"{day_file.word_of(column, one)}"' for one in some]) + ")"
 
 
 def _phrase(term: Term) -> str:

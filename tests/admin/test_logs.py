@@ -356,7 +356,7 @@ def test_what_can_not_be_counted_in_time_is_left_out_and_the_lines_are_there(car
     def too_broad(*_: Any) -> None:
         raise TooBroad
 
-    monkeypatch.setattr(type(log_index()), "histogram", too_broad)
+    monkeypatch.setattr(type(log_index()), "newest", too_broad)
 
     page = logs(carol)
 
