@@ -108,8 +108,9 @@ def _facets(seen: Seen, rows: list[Row], time: _Clock, asked: LogFilter, now: da
     if len(rows) > COUNTED:
         rows = rows[:COUNTED]
         seen.facets_since = moment(rows[-1][0])
-    for place, name in enumerate(FACETS, 2):
-        values = Counter(row[place] for row in rows)
+    columns = list(zip(*rows, strict=True)) or [()] * (len(FACETS) + 2)
+    for name, column in zip(FACETS, columns[2:], strict=True):
+        values = Counter(column)
         if name in asked.equal:
             query = asked.freed(name).query(now)
             more = time.ask(lambda index, name=name, query=query: index.newest(query, [name], COUNTED))  # type: ignore[misc]

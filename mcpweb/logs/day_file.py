@@ -55,7 +55,7 @@ ON CONFLICT (span, category, level, host) DO UPDATE SET lines = lines + excluded
 _PLACES = tuple((name, COLUMNS.index(name)) for name in VALUES)
 
 # 27 bits of milliseconds, 4 of the file's number, 32 of the offset in units shorter than any line that has a time.
-_MS_SHIFT, _NUMBER_SHIFT, _UNIT_SHIFT = 36, 32, 4
+MS_SHIFT, _NUMBER_SHIFT, _UNIT_SHIFT = 36, 32, 4
 _MAX_OFFSET = 1 << (_NUMBER_SHIFT + _UNIT_SHIFT)
 
 
@@ -98,7 +98,7 @@ def is_broken(error: sqlite3.Error) -> bool:
 
 def start_key(day: date, ts: int) -> int:
     """The least key of a line of that millisecond or later."""
-    return min(max(ts - day_ms(day), 0), DAY_MS) << _MS_SHIFT
+    return min(max(ts - day_ms(day), 0), DAY_MS) << MS_SHIFT
 
 
 def key_of(connection: sqlite3.Connection, day: date, cursor: Cursor) -> int:
@@ -112,11 +112,7 @@ def key_of(connection: sqlite3.Connection, day: date, cursor: Cursor) -> int:
 
 def ts_of(key: int, day: date) -> int:
     """When the line of this key was written, in milliseconds of the epoch."""
-    return day_ms(day) + (key >> _MS_SHIFT)
-
-
-MS_OF_DAY = f"key >> {_MS_SHIFT}"
-"""The millisecond of the day, in SQL."""
+    return day_ms(day) + (key >> MS_SHIFT)
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -135,12 +131,12 @@ def _append(path: Path, file_id: int, day: date, lines: Sequence[IndexLine]) -> 
     with closing(_open(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         number, last_id = _file(connection, file_id)
-        first_id, first_key = file_id << OFFSET_BITS, day_ms(day) << _MS_SHIFT
+        first_id, first_key = file_id << OFFSET_BITS, day_ms(day) << MS_SHIFT
         fresh = []
         for line in lines:
             line_id = first_id | line.offset
             if last_id < line_id and line.offset < _MAX_OFFSET:
-                key = (line.ts << _MS_SHIFT) - first_key + _place(number, line.offset)
+                key = (line.ts << MS_SHIFT) - first_key + _place(number, line.offset)
                 fresh.append((key, line_id, line))
         fresh.sort()  # words are added fastest in the order of their keys
         if fresh:

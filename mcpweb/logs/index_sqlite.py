@@ -88,9 +88,9 @@ class SqliteIndex(LogIndex):
 
         def rows(connection: sqlite3.Connection, day: date) -> list[Row]:
             fits = _where(plan, day, connection)
-            statement = f"SELECT {fits.key}, {names} {fits.sql} ORDER BY {fits.key} DESC LIMIT ?"
-            some = connection.execute(statement, (*fits.values, most - len(found)))
-            return [(day_file.ts_of(key, day), *values) for key, *values in some]
+            ts = f"{day_ms(day)} + ({fits.key} >> {day_file.MS_SHIFT})"
+            statement = f"SELECT {ts}, {names} {fits.sql} ORDER BY {fits.key} DESC LIMIT ?"
+            return connection.execute(statement, (*fits.values, most - len(found))).fetchall()
 
         plan = read(query)
         for _, some in self._each_day(plan, rows):
@@ -119,7 +119,7 @@ class SqliteIndex(LogIndex):
         """A pass over the lines that fit."""
         # The day's own milliseconds in the smallest parts that spans of any width and days have in common.
         part = math.gcd(width_ms, DAY_MS)
-        statement = f"SELECT (line.{day_file.MS_OF_DAY}) / {part}, line.level, count(*) {{}} GROUP BY 1, 2"
+        statement = f"SELECT (line.key >> {day_file.MS_SHIFT}) / {part}, line.level, count(*) {{}} GROUP BY 1, 2"
         totals = Counter[tuple[int, str]]()
         for day, rows in self._each(plan, statement):
             for number, level, lines in rows:
@@ -138,9 +138,7 @@ class SqliteIndex(LogIndex):
                 statement = f"SELECT span, level, sum(lines) FROM tally WHERE {where} GROUP BY 1, 2"
                 return connection.execute(statement, (low, high, *values)).fetchall()
             fits = _where(plan, day, connection)
-            statement = (
-                f"SELECT {day_ms(day) // SPAN_MS} + (line.{day_file.MS_OF_DAY}) / {SPAN_MS}, level, count(*) {fits.sql}"
-            )
+            statement = f"SELECT {day_ms(day) // SPAN_MS} + (line.key >> {day_file.MS_SHIFT}) / {SPAN_MS}, level, count(*) {fits.sql}"
             return connection.execute(f"{statement} GROUP BY 1, 2", fits.values).fetchall()
 
         for _, rows in self._each_day(plan, ask):
