@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS line_instance ON {_TABLE} (instance, ts);
 CREATE INDEX IF NOT EXISTS line_request ON {_TABLE} (request_id);
 CREATE INDEX IF NOT EXISTS line_level ON {_TABLE} (category, level, ts);
 CREATE INDEX IF NOT EXISTS line_words ON {_TABLE} USING gin (words);
-CREATE INDEX IF NOT EXISTS line_trouble ON {_TABLE} (level, ts)
+CREATE INDEX IF NOT EXISTS line_trouble ON {_TABLE} (level, ts, id)
 INCLUDE (category, host, user_id, instance, service, tool, outcome) WHERE level <> 'info';
 CREATE INDEX IF NOT EXISTS line_user ON {_TABLE} (user_id, ts) WHERE user_id <> '';
 CREATE INDEX IF NOT EXISTS line_tool ON {_TABLE} (tool, ts) WHERE tool <> '';

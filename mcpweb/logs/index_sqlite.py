@@ -112,7 +112,7 @@ class SqliteIndex(LogIndex):
                     found += [(day_file.ts_of(key, day), *rest) for key, *rest in rows]
             return found
 
-        plan = read(Query()).since(spans[0][0]).until(spans[-1][1])
+        plan = read(Query()).since(min(spans, default=(0, 0))[0]).until(max(spans, default=(0, 0))[1])
         return [one for _, found in self._each_day(plan, some) for one in found]
 
     def _counted(self, plan: Plan, width_ms: int) -> Spans:
@@ -138,8 +138,9 @@ class SqliteIndex(LogIndex):
                 statement = f"SELECT span, level, sum(lines) FROM tally WHERE {where} GROUP BY 1, 2"
                 return connection.execute(statement, (low, high, *values)).fetchall()
             fits = _where(plan, day, connection)
-            statement = f"SELECT {day_ms(day) // SPAN_MS} + (line.key >> {day_file.MS_SHIFT}) / {SPAN_MS}, level, count(*) {fits.sql}"
-            return connection.execute(f"{statement} GROUP BY 1, 2", fits.values).fetchall()
+            span = f"{day_ms(day) // SPAN_MS} + (line.key >> {day_file.MS_SHIFT}) / {SPAN_MS}"
+            statement = f"SELECT {span}, level, count(*) {fits.sql} GROUP BY 1, 2"
+            return connection.execute(statement, fits.values).fetchall()
 
         for _, rows in self._each_day(plan, ask):
             for span, level, lines in rows:
