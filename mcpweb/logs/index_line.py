@@ -17,6 +17,8 @@ MAX_LINE_BYTES = 1024 * 1024
 """Longer lines are left out; the program writes none of more than a tenth of it."""
 MAX_VALUE_CHARS = 200
 """Of a column; the line itself is kept whole."""
+MAX_COLUMNS_BYTES = 2400
+"""Of all columns of a line; PostgreSQL refuses an entry of an index of more than 2,704 bytes, and with it the line."""
 LEVELS = ("info", "warning", "error", "critical", "debug")
 DAY_MS = 86_400_000
 
@@ -60,7 +62,7 @@ def parse(raw: bytes, offset: int, category: str, day: date) -> IndexLine | None
     return IndexLine(
         offset=offset,
         ts=min(max(ts // _MS, first), first + DAY_MS - 1),
-        columns=(category, level if level in LEVELS else "other", *found),
+        columns=_bounded((category, level if level in LEVELS else "other", *found)),
         words=of_line(fields),
         raw=raw.decode("utf-8"),
         fields=fields,
@@ -87,6 +89,13 @@ def loads(raw: bytes | str) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return found if isinstance(found, dict) else None
+
+
+def _bounded(columns: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, columns)) * 4 <= MAX_COLUMNS_BYTES:
+        return columns
+    share = MAX_COLUMNS_BYTES // len(columns)
+    return tuple(one.encode()[:share].decode(errors="ignore") for one in columns)
 
 
 def _column(value: Any) -> str:

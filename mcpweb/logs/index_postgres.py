@@ -18,44 +18,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from mcpweb.errors import Unavailable
 from mcpweb.logs.index import MAX_ID, OFFSET_BITS, Cursor, Found, LogIndex, Row, Spans, TooBroad, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
+from mcpweb.logs.index_postgres_tables import ADD_TALLY, CREATE, CREATE_TALLIES, LINES, SCHEMA, TALLIES
 from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
 from mcpweb.logs.tally import SPAN_MS, in_spans, tally
 
-SCHEMA = "mcpweb_logs"
-_TABLE = f"{SCHEMA}.line"
-_TEXTS = ", ".join(f"{name} text NOT NULL" for name in COLUMNS)
-_CREATE = f"""
-CREATE SCHEMA IF NOT EXISTS {SCHEMA};
-CREATE TABLE IF NOT EXISTS {_TABLE} (
-    id bigint NOT NULL, ts bigint NOT NULL, {_TEXTS}, line text NOT NULL, words tsvector NOT NULL, PRIMARY KEY (id, ts)
-) PARTITION BY RANGE (ts);
-CREATE INDEX IF NOT EXISTS line_newest ON {_TABLE} (ts DESC, id DESC);
-CREATE INDEX IF NOT EXISTS line_instance ON {_TABLE} (instance, ts);
-CREATE INDEX IF NOT EXISTS line_request ON {_TABLE} (request_id);
-CREATE INDEX IF NOT EXISTS line_level ON {_TABLE} (category, level, ts);
-CREATE INDEX IF NOT EXISTS line_words ON {_TABLE} USING gin (words);
-CREATE INDEX IF NOT EXISTS line_trouble ON {_TABLE} (level, ts, id)
-INCLUDE (category, host, user_id, instance, service, tool, outcome) WHERE level <> 'info';
-CREATE INDEX IF NOT EXISTS line_user ON {_TABLE} (user_id, ts) WHERE user_id <> '';
-CREATE INDEX IF NOT EXISTS line_tool ON {_TABLE} (tool, ts) WHERE tool <> '';
-CREATE INDEX IF NOT EXISTS line_outcome ON {_TABLE} (outcome, ts) WHERE outcome NOT IN ('', 'ok');
-"""
-_TALLIES = f"{SCHEMA}.tally"
-_CREATE_TALLY = f"""
-CREATE TABLE {_TALLIES} (
-    span bigint, file_id bigint, category text, level text, host text, lines integer NOT NULL,
-    PRIMARY KEY (span, file_id, category, level, host)
-);
-LOCK TABLE {_TABLE} IN SHARE MODE;
-INSERT INTO {_TALLIES} SELECT ts / {SPAN_MS}, id >> {OFFSET_BITS}, category, level, host, count(*)
-FROM {_TABLE} GROUP BY 1, 2, 3, 4, 5;
-"""
-_TALLY = f"""
-INSERT INTO {_TALLIES} VALUES (%s, %s, %s, %s, %s, %s)
-ON CONFLICT (span, file_id, category, level, host) DO UPDATE SET lines = tally.lines + excluded.lines
-"""
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtextextended('{SCHEMA}', 0))"
-_COPY = f"COPY {_TABLE} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
+_COPY = f"COPY {LINES} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
 _SHORT = "SET LOCAL jit = off; SET LOCAL work_mem = '16MB'; SET LOCAL random_page_cost = 1.5"
 """What is asked is over before a compiler has begun; and lines of a day are in the memory, or near."""
 _PREFIX = "line_"
@@ -94,7 +62,7 @@ class PostgresIndex(LogIndex):
                                 (first_id | line.offset, line.ts, *line.columns, line.raw, _lexemes(line.words))
                             )
                     cursor.executemany(
-                        _TALLY, [(span, file_id, *place, lines) for (span, *place), lines in tally(fresh).items()]
+                        ADD_TALLY, [(span, file_id, *place, lines) for (span, *place), lines in tally(fresh).items()]
                     )
         return len(fresh)
 
@@ -109,7 +77,7 @@ class PostgresIndex(LogIndex):
         if after is not None:
             plan, beyond, values, order = plan.since(after.ts), " AND (ts, id) > (%s, %s)", after, "ASC"
         fits, fitting = _where(plan)
-        statement = f"SELECT id, ts, line FROM {_TABLE} {fits}{beyond} ORDER BY ts {order}, id {order} LIMIT %s"
+        statement = f"SELECT id, ts, line FROM {LINES} {fits}{beyond} ORDER BY ts {order}, id {order} LIMIT %s"
         with self._connection() as connection:
             rows = _rows(connection, statement, (*fitting, *values, limit))
         found = [Found(line_id, ts, loads(line) or {}) for line_id, ts, line in rows]
@@ -137,7 +105,7 @@ class PostgresIndex(LogIndex):
         """One statement, in which each span is a look into the index by time."""
         statement = (
             "SELECT found.* FROM unnest(%s::bigint[], %s::bigint[]) AS span (since, until), "
-            f"LATERAL (SELECT ts, category, line FROM {_TABLE} WHERE ts >= since AND ts < until OFFSET 0) AS found"
+            f"LATERAL (SELECT ts, category, line FROM {LINES} WHERE ts >= since AND ts < until OFFSET 0) AS found"
         )
         with self._connection() as connection:
             return list(map(tuple, _rows(connection, statement, ([a for a, _ in spans], [b for _, b in spans]))))
@@ -145,13 +113,13 @@ class PostgresIndex(LogIndex):
     def _counted(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the lines that fit."""
         fits, values = _where(plan)
-        return self._spans(f"SELECT ts / {width_ms:d}, level, count(*) FROM {_TABLE} {fits} GROUP BY 1, 2", values)
+        return self._spans(f"SELECT ts / {width_ms:d}, level, count(*) FROM {LINES} {fits} GROUP BY 1, 2", values)
 
     def _tallied(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the tallies."""
         fits, values = _where(in_spans(plan), "span")
         span = f"span * {SPAN_MS} / {width_ms:d}"
-        return self._spans(f"SELECT {span}, level, sum(lines)::bigint FROM {_TALLIES} {fits} GROUP BY 1, 2", values)
+        return self._spans(f"SELECT {span}, level, sum(lines)::bigint FROM {TALLIES} {fits} GROUP BY 1, 2", values)
 
     def _spans(self, statement: str, values: tuple[Any, ...]) -> Spans:
         with self._connection() as connection:
@@ -162,7 +130,7 @@ class PostgresIndex(LogIndex):
         if not 0 <= line_id <= MAX_ID:
             return None
         with self._connection() as connection:
-            rows = _rows(connection, f"SELECT id, ts, line FROM {_TABLE} WHERE id = %s", (line_id,))
+            rows = _rows(connection, f"SELECT id, ts, line FROM {LINES} WHERE id = %s", (line_id,))
         return next((Found(found, ts, loads(line) or {}) for found, ts, line in rows), None)
 
     def days(self) -> list[date]:
@@ -171,7 +139,7 @@ class PostgresIndex(LogIndex):
             names = _rows(
                 connection,
                 "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
-                f"WHERE inhparent = '{_TABLE}'::regclass",
+                f"WHERE inhparent = '{LINES}'::regclass",
                 (),
             )
         return sorted((date.fromisoformat(name.removeprefix(_PREFIX)) for (name,) in names), reverse=True)
@@ -200,7 +168,7 @@ class PostgresIndex(LogIndex):
         """The rows of a statement, in which `{}` stands for FROM and WHERE."""
         fits, fitting = _where(read(query))
         with self._connection() as connection:
-            return _rows(connection, statement.format(f"FROM {_TABLE} {fits}"), (*fitting, *values))
+            return _rows(connection, statement.format(f"FROM {LINES} {fits}"), (*fitting, *values))
 
     @contextmanager
     def _connection(self, budget_s: float | None = 0) -> Iterator[Connection]:
@@ -221,9 +189,9 @@ class PostgresIndex(LogIndex):
         if not self._is_prepared:
             with self._engine.begin() as connection:
                 connection.exec_driver_sql(_LOCK)  # of two at once, CREATE … IF NOT EXISTS fails one
-                connection.exec_driver_sql(_CREATE)
-                if _rows(connection, "SELECT to_regclass(%s)", (_TALLIES,))[0][0] is None:
-                    connection.exec_driver_sql(_CREATE_TALLY)
+                connection.exec_driver_sql(CREATE)
+                if _rows(connection, "SELECT to_regclass(%s)", (TALLIES,))[0][0] is None:
+                    connection.exec_driver_sql(CREATE_TALLIES)
             self._is_prepared = True
 
     def _make_partition(self, connection: Connection, day: date) -> None:
@@ -231,7 +199,7 @@ class PostgresIndex(LogIndex):
         if _rows(connection, "SELECT to_regclass(%s)", (name,))[0][0] is None:
             connection.exec_driver_sql(_LOCK)
             connection.exec_driver_sql(
-                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {_TABLE} "
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {LINES} "
                 f"FOR VALUES FROM ({start}) TO ({start + DAY_MS})"
             )
 
@@ -243,7 +211,7 @@ def _partition(day: date) -> str:
 def _forget(connection: Connection, day: date, which: str = "", *values: Any) -> None:
     """Take the tallies of a day out."""
     first = day_ms(day) // SPAN_MS
-    statement = f"DELETE FROM {_TALLIES} WHERE span >= %s AND span < %s {which}"
+    statement = f"DELETE FROM {TALLIES} WHERE span >= %s AND span < %s {which}"
     connection.exec_driver_sql(statement, (first, first + DAY_MS // SPAN_MS, *values))
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from mcpweb import clock
 from mcpweb.logs import day_file
 from mcpweb.logs.index import MAX_ID, Cursor, Found, LogIndex, Row, Spans, TooBroad, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
-from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
-from mcpweb.logs.search_text import normalise
+from mcpweb.logs.index_sqlite_where import bounds, columns, where
+from mcpweb.logs.query import COLUMNS, Plan, Query, read
 from mcpweb.logs.tally import SPAN_MS
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class SqliteIndex(LogIndex):
         def page(connection: sqlite3.Connection, day: date) -> list[Found]:
             low = day_file.key_of(connection, day, after) + 1 if after else 0
             high = day_file.key_of(connection, day, before) if before else None
-            fits = _where(plan, day, connection, low, high)
+            fits = where(plan, day, connection, low, high)
             statement = f"SELECT line.key, line.id, line.line {fits.sql} ORDER BY {fits.key} {order} LIMIT ?"
             rows = connection.execute(statement, (*fits.values, limit - len(found)))
             return [_found(line_id, day_file.ts_of(key, day), line) for key, line_id, line in rows]
@@ -87,7 +87,7 @@ class SqliteIndex(LogIndex):
         names = ", ".join(f"line.{COLUMNS[COLUMNS.index(name)]}" for name in columns)
 
         def rows(connection: sqlite3.Connection, day: date) -> list[Row]:
-            fits = _where(plan, day, connection)
+            fits = where(plan, day, connection)
             ts = f"{day_ms(day)} + ({fits.key} >> {day_file.MS_SHIFT})"
             statement = f"SELECT {ts}, {names} {fits.sql} ORDER BY {fits.key} DESC LIMIT ?"
             return connection.execute(statement, (*fits.values, most - len(found))).fetchall()
@@ -128,19 +128,19 @@ class SqliteIndex(LogIndex):
 
     def _tallied(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the tallies; in a day that has none, over its lines."""
-        conditions, values = _columns(plan, "")
+        conditions, values = columns(plan, "")
         totals = Counter[tuple[int, str]]()
 
         def ask(connection: sqlite3.Connection, day: date) -> list[Any]:
             if day_file.version(connection) == day_file.VERSION:
-                low, high = (at // SPAN_MS for at in _bounds(plan, day))
-                where = " AND ".join(["span >= ?", "span < ?", *conditions])
-                statement = f"SELECT span, level, sum(lines) FROM tally WHERE {where} GROUP BY 1, 2"
+                low, high = (at // SPAN_MS for at in bounds(plan, day))
+                fits = " AND ".join(["span >= ?", "span < ?", *conditions])
+                statement = f"SELECT span, level, sum(lines) FROM tally WHERE {fits} GROUP BY 1, 2"
                 return connection.execute(statement, (low, high, *values)).fetchall()
-            fits = _where(plan, day, connection)
+            lines = where(plan, day, connection)
             span = f"{day_ms(day) // SPAN_MS} + (line.key >> {day_file.MS_SHIFT}) / {SPAN_MS}"
-            statement = f"SELECT {span}, level, count(*) {fits.sql} GROUP BY 1, 2"
-            return connection.execute(statement, fits.values).fetchall()
+            statement = f"SELECT {span}, level, count(*) {lines.sql} GROUP BY 1, 2"
+            return connection.execute(statement, lines.values).fetchall()
 
         for _, rows in self._each_day(plan, ask):
             for span, level, lines in rows:
@@ -189,7 +189,7 @@ class SqliteIndex(LogIndex):
         """Each day that the plan reaches with the rows of a statement, in which `{}` stands for FROM and WHERE."""
 
         def ask(connection: sqlite3.Connection, day: date) -> list[Any]:
-            fits = _where(plan, day, connection)
+            fits = where(plan, day, connection)
             return connection.execute(statement.format(fits.sql), fits.values).fetchall()
 
         return self._each_day(plan, ask)
@@ -215,85 +215,11 @@ class SqliteIndex(LogIndex):
             yield day, found
 
 
-class _Fits(NamedTuple):
-    """The end of a SELECT of lines: FROM and WHERE with its values, and which column has the key."""
-
-    sql: str
-    values: tuple[Any, ...]
-    key: str
-
-
 @contextmanager
 def _reading(path: Path, deadline: float) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None)) as connection:
         connection.set_progress_handler(lambda: clock.monotonic() > deadline, _STEPS)
         yield connection
-
-
-def _where(plan: Plan, day: date, connection: sqlite3.Connection, low: int = 0, high: int | None = None) -> _Fits:
-    """What the plan means for a day, between two keys; the second is not included."""
-    since, until = (day_file.start_key(day, at) for at in _bounds(plan, day))
-    low, high = max(low, since), until if high is None else min(high, until)
-    wanted, unwanted = _words(plan, day_file.version(connection) == day_file.VERSION)
-    key, source, values, more = "line.key", "FROM line WHERE", list[Any](), list[str]()
-    if wanted:
-        key, source = "words.rowid", "FROM words CROSS JOIN line ON line.key = words.rowid WHERE words MATCH ? AND"
-        values.append(" AND ".join(wanted) + (f" NOT ({' OR '.join(unwanted)})" if unwanted else ""))
-    conditions, some = _columns(plan, "line.")
-    if unwanted and not wanted:
-        more, some = ["line.key NOT IN (SELECT rowid FROM words WHERE words MATCH ?)"], [*some, " OR ".join(unwanted)]
-    conditions = [f"{key} >= ?", f"{key} < ?", *conditions, *more]
-    return _Fits(f"{source} {' AND '.join(conditions)}", (*values, low, high, *some), key)
-
-
-def _bounds(plan: Plan, day: date) -> tuple[int, int]:
-    """From when until when lines of the day can fit; the second is not included."""
-    start, end = day_ms(day), day_ms(day) + DAY_MS
-    since = start if plan.since_ms is None else min(max(plan.since_ms, start), end)
-    return since, end if plan.until_ms is None else min(max(plan.until_ms, start), end)
-
-
-def _columns(plan: Plan, table: str) -> tuple[list[str], list[str]]:
-    conditions, values = list[str](), list[str]()
-    for wish, operators in ((plan.equal, ("=", "IN")), (plan.unequal, ("<>", "NOT IN"))):
-        for name, some in wish.items():
-            marks = "?" if len(some) == 1 else f"({', '.join('?' * len(some))})"
-            conditions.append(f"{table}{name} {operators[len(some) != 1]} {marks}")
-            values += some
-    return conditions, values
-
-
-def _words(plan: Plan, has_values: bool) -> tuple[list[str], list[str]]:
-    """What the words of a line must be and must not be, so far as words can say it.
-
-    FTS5 walks through the lines of several words at once, in the order of time. A word that must not be there needs
-    others beside it, from whose lines its own are left out.
-    """
-    wanted, unwanted = [_phrase(term) for term in plan.wanted], [_phrase(term) for term in plan.unwanted]
-    for name in day_file.VALUES if has_values else ():
-        if (some := plan.equal.get(name)) and all(some):
-            wanted.append(_values(name, some))
-        if some := tuple(filter(None, plan.unequal.get(name, ()))):
-            unwanted.append(_values(name, some))
-    if wanted or unwanted:
-        wanted += [_phrase(term) for name in ("instance", "request_id") for term in _same(plan.equal.get(name, ()))]
-    if unwanted and not wanted and has_values:
-        wanted = [f'"{day_file.EVERY}"']
-    return wanted, unwanted
-
-
-def _values(column: str, some: Sequence[str]) -> str:
-    return "(" + " OR ".join([f'"{day_file.word_of(column, one)}"' for one in some]) + ")"
-
-
-def _phrase(term: Term) -> str:
-    """Words hold letters and digits only, so that quotes make a string of them that FTS5 can not misread."""
-    return f'"{" ".join(term.words)}"{"*" if term.is_prefix else ""}'
-
-
-def _same(values: Sequence[str]) -> list[Term]:
-    words = tuple(normalise(values[0]).split()) if len(values) == 1 else ()
-    return [Term(words)] if words else []
 
 
 def _found(line_id: int, ts: int, line: str) -> Found:

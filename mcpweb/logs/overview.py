@@ -13,7 +13,7 @@ from mcpweb.logs.tally import SPAN_MS, answers
 
 MOST_COUNTED = 25_000
 """So many lines are counted one by one, if a guess says that there are not more."""
-_SAMPLE = 3000
+_SAMPLE = 2000
 """Lines that are looked at instead."""
 _LOOKS = 4
 """Into each bar, evenly."""

@@ -34,7 +34,8 @@ from mcpweb.logs import following, log_files, rollups
 from mcpweb.logs.events import CATEGORIES
 from mcpweb.logs.following import Follower, hold, known_files
 from mcpweb.logs.index import LogIndex
-from mcpweb.logs.index_postgres import SCHEMA, PostgresIndex
+from mcpweb.logs.index_postgres import PostgresIndex
+from mcpweb.logs.index_postgres_tables import SCHEMA
 from mcpweb.logs.index_sqlite import SqliteIndex
 from mcpweb.logs.models import LogFile, LogRollup
 from mcpweb.logs.opening import open_index as index_of

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mcpweb.errors import Unavailable
 from mcpweb.logs.index import Cursor, LogIndex, TooBroad
 from mcpweb.logs.index_line import parse
-from mcpweb.logs.index_postgres import SCHEMA, PostgresIndex
+from mcpweb.logs.index_postgres import PostgresIndex
+from mcpweb.logs.index_postgres_tables import SCHEMA
 from mcpweb.logs.index_sqlite import SqliteIndex
 from mcpweb.logs.query import MAX_TERMS, Query
 from tests.logs.index_lines import DAY, NOON, encoded, fill, numbers, parsed

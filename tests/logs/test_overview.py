@@ -16,7 +16,8 @@ import pytest
 from mcpweb.logs import overview
 from mcpweb.logs.index import Bar, LogIndex
 from mcpweb.logs.index_line import EPOCH, IndexLine, parse
-from mcpweb.logs.index_postgres import SCHEMA, PostgresIndex
+from mcpweb.logs.index_postgres import PostgresIndex
+from mcpweb.logs.index_postgres_tables import SCHEMA
 from mcpweb.logs.index_sqlite import SqliteIndex
 from mcpweb.logs.overview import fits
 from mcpweb.logs.query import COLUMNS, Query, read
@@ -262,3 +263,15 @@ def test_an_index_of_lines_without_counts_is_counted_when_it_is_first_used(postg
     filled.add(100, 0)
 
     assert filled.index.histogram(Query(), HALF_HOUR) == filled.bars(Query(), HALF_HOUR)
+
+
+def test_a_line_that_is_long_in_every_column_goes_in_and_is_counted(index):
+    values = {name: "\N{GRINNING FACE}" * 190 + name for name in COLUMNS[2:]}
+    raw = encoded(NOON, "long", level="error", number=1, **values)
+    line = parse(raw.rstrip(b"\n"), 0, "app", DAY)
+    assert line is not None
+
+    assert index.append(1, DAY, [line]) == 1
+
+    assert index.search(Query("long"), limit=1)[0].fields["tool"] == values["tool"]
+    assert index.histogram(Query("level:error"), HALF_HOUR) == [(NOON, "error", 1)]
