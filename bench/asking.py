@@ -29,8 +29,10 @@ from mcpweb.database import db, now, transaction
 from mcpweb.logs.index import Cursor, LogIndex, TooBroad
 from mcpweb.logs.query import Query
 
-Row = tuple[str, float, list[float]]
-"""What was asked, what it may take, and what it took each time."""
+Took = tuple[list[float], float]
+"""How long it took each time, and how much of the processor once."""
+Row = tuple[str, float, list[float], float]
+"""What was asked, what it may take, and what it took."""
 
 PAGE_MS, EXPORT_MB, HOSTILE_MS = 150, 20, 5000
 _TIMES = 7
@@ -81,14 +83,14 @@ def _index(app: Flask, index: LogIndex) -> Iterator[Row]:
             {name: [value] for name, value in args.items()} | {"range": ["30d" if days > 1 else "24h"]}
         )
         query = shown.query(moment)
-        yield f"search: {words}", limit, _times(lambda query=query: index.search(query, limit=51))
-        yield f"counts: {words}", limit, _times(lambda shown=shown: _counts(index, shown, moment))
+        yield f"search: {words}", limit, *_times(lambda query=query: index.search(query, limit=51))
+        yield f"counts: {words}", limit, *_times(lambda shown=shown: _counts(index, shown, moment))
     middle = Cursor(int((moment - timedelta(days=days / 2)).timestamp() * 1000), 0)
     for words, text in (("page", ""), ("page of a frequent word", "info")):
-        yield f"a deep {words}", limit, _times(lambda text=text: index.search(Query(text), limit=51, before=middle))
+        yield f"a deep {words}", limit, *_times(lambda text=text: index.search(Query(text), limit=51, before=middle))
     line = index.search(Query(), limit=1, before=middle)[0]
-    yield "one line and 50 before and after it", limit, _times(lambda: index.context(line.id, 50, 50))
-    yield "count", limit, _times(lambda: index.count(Query("info"), 10_001))
+    yield "one line and 50 before and after it", limit, *_times(lambda: index.context(line.id, 50, 50))
+    yield "count", limit, *_times(lambda: index.count(Query("info"), 10_001))
 
 
 def _counts(index: LogIndex, asked: LogFilter, moment: datetime) -> None:
@@ -106,7 +108,7 @@ def _pages(app: Flask, index: LogIndex) -> Iterator[Row]:
     logs = ("/admin/logs", "/admin/logs?range=1h", "/admin/logs?q=info", "/admin/logs?q=quincunx")
     for path in (*paths, *more, *logs):
         limit = 2 * PAGE_MS + 200 if path.startswith("/admin/logs") else PAGE_MS
-        yield f"page {path}", limit, _times(lambda path=path: _get(client, path))
+        yield f"page {path}", limit, *_times(lambda path=path: _get(client, path))
 
 
 def _get(client: FlaskClient, path: str) -> None:
@@ -130,7 +132,7 @@ def _hostile(app: Flask, index: LogIndex) -> Iterator[Row]:
     """A whole look, which says so itself when there was no time for something."""
     for text in _HOSTILE:
         asked = LogFilter.of({"q": [text], "range": ["30d"]})
-        yield f"hostile: {text[:30]}", HOSTILE_MS, _times(lambda asked=asked: _look(index, asked), 1)
+        yield f"hostile: {text[:30]}", HOSTILE_MS, *_times(lambda asked=asked: _look(index, asked), 1)
 
 
 def _look(index: LogIndex, asked: LogFilter) -> None:
@@ -146,23 +148,23 @@ def _export(app: Flask, index: LogIndex) -> Iterator[Row]:
     before, size = _peak_mb(), 0
     for part in body:
         size += len(part)
-    yield f"export of {size / 1e6:,.0f} MB, MB of memory", EXPORT_MB, [_peak_mb() - before]
+    yield f"export of {size / 1e6:,.0f} MB, MB of memory", EXPORT_MB, [_peak_mb() - before], 0
 
 
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
-def _times(question: Callable[[], Any], times: int = _TIMES) -> list[float]:
+def _times(question: Callable[[], Any], times: int = _TIMES) -> Took:
     """In milliseconds; TooBroad is an answer that took its time."""
-    took = list[float]()
+    took, cpu = list[float](), time.process_time()
     for _ in range(times):
         began = time.perf_counter()
         with suppress(TooBroad):
             question()
         took.append((time.perf_counter() - began) * 1000)
         db.session.rollback()
-    return took
+    return took, (time.process_time() - cpu) * 1000 / times
 
 
 if __name__ == "__main__":
