@@ -95,7 +95,7 @@ def filled(index: LogIndex) -> Filled:
     made = Filled(index)
     for day in (0, 1, 2):
         made.add(300, day)
-        made.add(40, day)
+        made.add(40, day, START + timedelta(days=day, hours=2), timedelta(minutes=10))
     return made
 
 
@@ -116,12 +116,15 @@ def test_bars_are_as_if_counted_line_by_line_wherever_the_range_begins_and_ends(
 
 def test_lines_that_come_again_are_not_counted_twice_and_those_of_a_day_that_is_gone_not_at_all(filled):
     app = [line for line in filled.lines if line.columns[0] == "app" and line.ts < (START - EPOCH + timedelta(1)) // MS]
-    assert filled.index.append(1, DAY, app) == 0
+    late = parse(encoded(NOON, "late", "app").rstrip(b"\n"), 10**6, "app", DAY)
+    assert late is not None
+    filled.lines.append(late)
+    assert filled.index.append(1, DAY, [*app, late]) == 1
     assert filled.index.histogram(Query(), HALF_HOUR) == filled.bars(Query(), HALF_HOUR)
 
     filled.index.drop_day(DAY)
     filled.lines = [
-        line for line in filled.lines if line not in app and line.ts >= (START - EPOCH + timedelta(1)) // MS
+        line for line in filled.lines if line not in (*app, late) and line.ts >= (START - EPOCH + timedelta(1)) // MS
     ]
     assert filled.index.histogram(Query(), HALF_HOUR) == filled.bars(Query(), HALF_HOUR) != []
 
@@ -266,7 +269,8 @@ def test_an_index_of_lines_without_counts_is_counted_when_it_is_first_used(postg
 
 
 def test_a_line_that_is_long_in_every_column_goes_in_and_is_counted(index):
-    values = {name: "\N{GRINNING FACE}" * 190 + name for name in COLUMNS[2:]}
+    rng = random.Random(3)  # what repeats itself would be compressed
+    values = {name: "".join(chr(rng.randrange(0x10000, 0x1FFFF)) for _ in range(190)) for name in COLUMNS[2:]}
     raw = encoded(NOON, "long", level="error", number=1, **values)
     line = parse(raw.rstrip(b"\n"), 0, "app", DAY)
     assert line is not None
