@@ -13,7 +13,7 @@ from mcpweb import clock, closure
 _WAY_IN = frozenset(f"accounts.{name}" for name in ("ask", "send", "sent", "code", "look", "use", "sign_out"))
 """How administrators sign in. Asking for the closure here would make these pages wait for the database."""
 _OPEN = frozenset(("static", "web.help_page", "web.theme", "instances.logo")) | _WAY_IN
-_OPEN_PARTS = frozenset(("monitoring", "mailbox"))
+_OPEN_PARTS = frozenset(("monitoring", "metrics", "mailbox"))
 
 
 def init_app(app: Flask) -> None:

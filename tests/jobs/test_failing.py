@@ -15,7 +15,7 @@ def test_a_job_that_fails_is_logged_once_with_its_id_and_without_secrets(app, mo
     @queue.job("probe_fails")
     def probe_fails() -> None:
         credential = "canary-in-a-local"
-        raise ZeroDivisionError(f"Bearer ghp_{'a' * 36} {len(credential)}")
+        raise ZeroDivisionError(f"the probe with Bearer ghp_{'a' * 36} {len(credential)}")
 
     queue.enqueue("probe_fails")
     rq_worker = worker.open_worker(app, queue.connect(settings().redis_url))
@@ -25,7 +25,7 @@ def test_a_job_that_fails_is_logged_once_with_its_id_and_without_secrets(app, mo
 
     path = settings().home / "logs" / "system" / f"app-{clock.utcnow():%Y-%m-%d}.jsonl"
     said = [json.loads(line) for line in path.read_text().splitlines()]
-    said = [line for line in said if "ZeroDivisionError" in str(line)]
+    said = [line for line in said if "ZeroDivisionError: the probe" in str(line)]
     assert [(line["level"], line["job"]) for line in said] == [("error", "probe_fails")]
     assert said[0]["request_id"]
     assert "canary" not in str(said) and "ghp_a" not in str(said)
