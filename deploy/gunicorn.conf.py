@@ -108,9 +108,10 @@ def child_exit(server, worker):
 
 def post_worker_init(worker):
     """From now on the worker says that it is there; the thread that does so would not survive the fork."""
+    from mcpweb.jobs import alerting
     from mcpweb.monitoring import presence
 
-    worker.heartbeat = presence.web(worker.wsgi)
+    worker.heartbeat = presence.web(worker.wsgi, [alerting.stand_in(worker.wsgi)])
 
 
 def worker_exit(server, worker):

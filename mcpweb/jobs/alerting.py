@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from flask import Flask
+from sqlalchemy import Engine, func, select
 
+from mcpweb import clock
 from mcpweb.alerts import evaluation, messages
 from mcpweb.alerts.questions import QUESTIONS, Question, Reading
 from mcpweb.database import db, now
-from mcpweb.jobs.models import JobRun
-from mcpweb.jobs.schedule import ON_DEMAND, PLANS
+from mcpweb.jobs.models import JobRun, Schedule
+from mcpweb.jobs.schedule import ON_DEMAND, PLANS, SPAN_OF_A_DAY_S
 from mcpweb.logs import events, verifying
 from mcpweb.queue import job
 
 _FINISHED = ("done", "failed", "lost")
+_SILENCE = timedelta(seconds=150)
+"""Nobody has looked for so long: the job comes every minute."""
 
 
 @job("watch_alerts")
@@ -23,6 +27,25 @@ def watch_alerts() -> dict[str, object]:
     """Look at every rule, and send what there is to tell, also what could not be sent before; may run late or twice."""
     found = evaluation.look(questions(), now())
     return {**found, **{f"messages_{name}": count for name, count in messages.send_alerts().items()}}
+
+
+def stand_in(app: Flask) -> Callable[[Engine, datetime], None]:
+    """What a web process does after its heartbeats: look in the worker's place when nobody has for a while.
+
+    Else nobody would be told that the last worker or the last ticker is gone.
+    """
+    started_at = clock.utcnow()
+
+    def look(_engine: Engine, moment: datetime) -> None:
+        with app.app_context():
+            row = db.session.get(Schedule, "watch_alerts")
+            if row is None or not row.is_enabled:
+                return
+            span = max(_SILENCE, timedelta(seconds=2.5 * (row.every_s or SPAN_OF_A_DAY_S)))
+            if moment - (evaluation.looked_at() or started_at) > span:
+                watch_alerts()
+
+    return look
 
 
 @job("verify_audit")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Flask
 
 from mcpweb.config import Settings
 from mcpweb.instances.house import House
-from mcpweb.monitoring.heartbeat import Heartbeat
+from mcpweb.monitoring.heartbeat import Also, Heartbeat
 
 
-def web(app: Flask) -> Heartbeat:
+def web(app: Flask, also: Sequence[Also] = ()) -> Heartbeat:
     """A web process says from now on that it is there, and what its cache of accesses does; call it after the fork."""
     house: House = app.extensions["mcpweb_house"]
 
@@ -20,7 +20,7 @@ def web(app: Flask) -> Heartbeat:
         stats = house.access.stats
         return {"hits": stats.hits, "misses": stats.misses, "size": stats.size}
 
-    return _start(app, "web", cache)
+    return _start(app, "web", cache, also)
 
 
 def worker(app: Flask) -> Heartbeat:
@@ -28,6 +28,6 @@ def worker(app: Flask) -> Heartbeat:
     return _start(app, "worker", dict)
 
 
-def _start(app: Flask, role: str, figures: Callable[[], Mapping[str, Any]]) -> Heartbeat:
+def _start(app: Flask, role: str, figures: Callable[[], Mapping[str, Any]], also: Sequence[Also] = ()) -> Heartbeat:
     settings: Settings = app.extensions["mcpweb_settings"]
-    return Heartbeat(settings.database, settings.home / "run", role, figures).start()
+    return Heartbeat(settings.database, settings.home / "run", role, figures, also).start()
