@@ -126,12 +126,8 @@ class Exchange:
             Closed: the server is closed for maintenance, or the instance is inactive, expired or stopped.
         """
         access = self.visit.access
-        if access.closed_until is not None and access.closed_until > clock.utcnow():
-            raise Closed(
-                f"This server is closed for maintenance until {access.closed_until:%H:%M} UTC on "
-                f"{access.closed_until.day} {access.closed_until:%B}: {access.closed_message} "
-                "Nothing was done. Try the same call again after that time."
-            )
+        if access.stop is not None and access.stop.ends_at > clock.utcnow():
+            raise Closed(access.stop.sentence)
         if access.status != "active":
             url = self.visit.shared.page_url(access.instance_id)
             raise Closed(f"The connection “{access.label}” is switched off. Its owner can switch it on again: {url}")
@@ -139,11 +135,6 @@ class Exchange:
             url = self.visit.shared.page_url(access.instance_id)
             raise Closed(
                 f"The connection “{access.label}” ended on {access.expires_at:%d %B %Y}. Its owner can renew it: {url}"
-            )
-        if (stop := access.stop) is not None and stop.ends_at > clock.utcnow():
-            raise Closed(
-                f"An administrator stopped {stop.what}, for this reason: “{stop.reason}” "
-                f"The stop ends by itself at {stop.ends_at:%H:%M:%S UTC on %d %B %Y}. Try again after that."
             )
 
     def count_call(self) -> None:

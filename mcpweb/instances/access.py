@@ -33,9 +33,8 @@ class TokenAccess:
 class Stopped:
     """An administrator refuses calls until an end, which every call compares with the clock."""
 
-    what: str
-    """What is stopped, as it reads in a sentence."""
-    reason: str
+    sentence: str
+    """What is refused, why, and until when, for whoever calls."""
     ends_at: datetime
 
 
@@ -55,12 +54,8 @@ class Access:
     """Each valid token by its hash."""
     keeps_arguments: bool = True
     """Whether the arguments of a call stand in its log line."""
-    closed_until: datetime | None = None
-    """The end of the maintenance mode that holds, if one does."""
-    closed_message: str = ""
-    """What everybody is told until then."""
     stop: Stopped | None = None
-    """The stop that ends last of those that hit the instance."""
+    """What ends last of maintenance mode and the stops that hit the instance."""
 
     def admits(self, token_hash: bytes) -> bool:
         """Whether the token of this hash opens the instance at this moment."""

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mcpweb import clock, closure
+from mcpweb import clock
 from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, is_token
 from mcpweb.database import db
@@ -234,7 +234,6 @@ class AccessCache:
         row = db.session.get(ServiceRow, instance.service_name)
         if service is None or row is None or not row.is_enabled:
             return None
-        closed = closure.present(clock.utcnow())
         return Access(
             instance_id=instance.id,
             owner_id=instance.owner_id,
@@ -248,8 +247,6 @@ class AccessCache:
                 row.token_hash: TokenAccess(row.id, row.expires_at) for row in instance.tokens if row.revoked_at is None
             },
             keeps_arguments=instance.keeps_arguments,
-            closed_until=closed.ends_at if closed else None,
-            closed_message=closed.message if closed else "",
             # By the clock of this host, which is what calls compare its end with.
             stop=stops.for_call(instance, clock.utcnow()),
         )

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import joinedload
 
-from mcpweb import clock
+from mcpweb import clock, closure
 from mcpweb.accounts.models import User
 from mcpweb.database import db
 from mcpweb.errors import NotFound
@@ -66,13 +66,25 @@ def lasting(moment: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def for_call(instance: Instance, moment: datetime) -> Stopped | None:
-    """What a call of the instance meets: the stop that lasts longest, for when it ends, all others have ended."""
+    """What a call of the instance meets: what lasts longest of all that holds, for when it ends, all others have."""
     hit = or_(_EVERYTHING, Stop.user_id == instance.owner_id, Stop.service_name == instance.service_name)
     stop = db.session.scalar(select(Stop).where(*lasting(moment), hit).order_by(Stop.ends_at.desc()).limit(1))
-    if stop is None:
-        return None
-    what = "everything of this user" if stop.user_id else "all calls"
-    return Stopped(stop.service.title if stop.service else what, stop.reason, stop.ends_at)
+    closed = closure.present(moment)
+    if closed is not None and (stop is None or stop.ends_at < closed.ends_at):
+        return Stopped(
+            f"This server is closed for maintenance until {closed.ends_at:%H:%M UTC on %d %B}: {closed.message} "
+            "Nothing was done. Try the same call again after that time.",
+            closed.ends_at,
+        )
+    return Stopped(_sentence(stop), stop.ends_at) if stop is not None else None
+
+
+def _sentence(stop: Stop) -> str:
+    what = stop.service.title if stop.service else "everything of this user" if stop.user_id else "all calls"
+    return (
+        f"An administrator stopped {what}, for this reason: “{stop.reason}” "
+        f"The stop ends by itself at {stop.ends_at:%H:%M:%S UTC on %d %B %Y}. Try again after that."
+    )
 
 
 def facing(user: User) -> Sequence[Stop]:
