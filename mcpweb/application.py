@@ -57,6 +57,7 @@ from mcpweb.shipped import folder
 from mcpweb.web import closed, errors, filters, guard, headers, mailbox
 from mcpweb.web import routes as web_routes
 from mcpweb.web.client_address import ClientAddress
+from mcpweb.web.session_cookie import SessionCookies
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = with_keys(given)
     app = Flask("mcpweb", template_folder="templates", static_folder="static")
     app.config.update(_flask_config(settings))
+    app.session_interface = SessionCookies()
     events.start(LogFiles(settings.home / "logs", settings.log_user_mb_per_day * MB))
     audit.start(derive(settings.secret_key, "audit chain"))
     if settings.redis_is_open:
