@@ -25,6 +25,8 @@ class Closure(Base):
     """What everybody is told."""
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    is_on: Mapped[bool] = mapped_column(default=True)
+    """Not once it was switched off: by the clock of a host that is late, its end would still have to come."""
     by_whom: Mapped[str] = mapped_column(String(254))
 
 
@@ -36,4 +38,4 @@ def last() -> Closure | None:
 def present(now: datetime) -> Closure | None:
     """The closure that holds at this moment. One small row is read."""
     row = last()
-    return row if row is not None and row.ends_at > now else None
+    return row if row is not None and row.is_on and row.ends_at > now else None

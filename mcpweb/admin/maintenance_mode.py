@@ -33,7 +33,8 @@ def switch_on(message: str, ends_at: datetime, by_whom: str) -> Sequence[str]:
             raise InvalidInput("The end is in the future, and at most 7 days away.")
         before = closure.present(moment)
         begins_at = before.begins_at if before else moment
-        db.session.merge(Closure(message=message, begins_at=begins_at, ends_at=ends_at, by_whom=by_whom, id=1))
+        row = Closure(id=1, message=message, begins_at=begins_at, ends_at=ends_at, is_on=True, by_whom=by_whom)
+        db.session.merge(row)
         audit.record("maintenance.on", actor=by_whom, subject=_SUBJECT, said=message, ends_at=ends_at.isoformat())
         after_commit(lambda: unheard.extend(house().propagation.all_changed()))
     return unheard
@@ -45,7 +46,7 @@ def switch_off(by_whom: str) -> bool:
         row = closure.present(moment := _turn())
         if row is None:
             return False
-        row.ends_at = moment
+        row.is_on, row.ends_at = False, moment
         audit.record("maintenance.off", actor=by_whom, subject=_SUBJECT)
         after_commit(house().propagation.all_changed)
     return True

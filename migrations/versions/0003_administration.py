@@ -54,6 +54,7 @@ def _closure() -> None:
         sa.Column("message", sa.String(length=300), nullable=False),
         sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_on", sa.Boolean(), nullable=False),
         sa.Column("by_whom", sa.String(length=254), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_closure")),
     )
