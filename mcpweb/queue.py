@@ -24,6 +24,7 @@ TIMEOUT_S = 120
 """How long a job may take."""
 PATIENCE: Mapping[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
 """Seconds that whoever serves a page or a call waits for Redis."""
+_CLOCKS_DIFFER_S = 300
 _FAILURE_TTL_S = 7 * 24 * 3600  # RQ's default is a year
 
 JobFunction = Callable[..., Any]
@@ -116,10 +117,16 @@ def enqueue_on(host: str, name: str, *args: int | str, timeout_s: int = TIMEOUT_
 def enqueue_slot(queue: Queue, name: str, slot: int, span_s: int, timeout_s: int = TIMEOUT_S) -> bool:
     """Put a periodic job on the queue once for this slot, whoever else tries; returns whether it was us.
 
-    Jobs that no worker takes for three slots are forgotten: later ones do the same work.
+    Jobs that no worker takes for three slots are forgotten: later ones do the same work. Those that are done are
+    remembered for longer, until the slot has begun on every host, however wrong its clock.
     """
     keep_s = max(3 * span_s, 60)
-    options = {"result_ttl": keep_s, "ttl": keep_s, "job_timeout": timeout_s, "meta": {"trigger": "schedule"}}
+    options = {
+        "result_ttl": max(keep_s, _CLOCKS_DIFFER_S),
+        "ttl": keep_s,
+        "job_timeout": timeout_s,
+        "meta": {"trigger": "schedule"},
+    }
     job_id = f"{name}{queue.name.removeprefix(QUEUE)}-{slot}"
     try:
         _put(queue, name, (), job_id=job_id, unique=True, **options)
