@@ -128,14 +128,15 @@ class Exchange:
         access = self.visit.access
         if access.stop is not None and access.stop.ends_at > clock.utcnow():
             raise Closed(access.stop.sentence)
-        if access.status != "active":
-            url = self.visit.shared.page_url(access.instance_id)
-            raise Closed(f"The connection “{access.label}” is switched off. Its owner can switch it on again: {url}")
-        if access.expires_at <= clock.utcnow():
+        # One that is marked has ended even where the clock is late.
+        if access.status == "expired" or access.expires_at <= clock.utcnow():
             url = self.visit.shared.page_url(access.instance_id)
             raise Closed(
                 f"The connection “{access.label}” ended on {access.expires_at:%d %B %Y}. Its owner can renew it: {url}"
             )
+        if access.status != "active":
+            url = self.visit.shared.page_url(access.instance_id)
+            raise Closed(f"The connection “{access.label}” is switched off. Its owner can switch it on again: {url}")
 
     def count_call(self) -> None:
         """Count the request against what its instance may ask for.
