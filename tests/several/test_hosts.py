@@ -1,0 +1,307 @@
+"""Three hosts that run all roles: what one does holds for all, and what befalls one is no trouble for the others."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+import requests
+
+from mcpweb import clock
+from mcpweb.queue import open_queue
+from tests.fault_proxy import Mode
+from tests.form_client import FormClient
+from tests.several.hosts import ALICE, CLOCKS_S, Host, Installation, Target
+from tests.spec_server import TOKENS
+from tests.waiting import until
+
+pytestmark = [pytest.mark.xdist_group("several hosts"), pytest.mark.postgres]
+
+needs_faketime = pytest.mark.skipif(not any(CLOCKS_S), reason="libfaketime is not there: apt install faketime")
+
+
+def told(installation: Installation, target: Target) -> list[tuple[int, str]]:
+    """What three calls at each host get, each on a connection of its own, so that both processes of a host are met."""
+    return [host.call(target) for host in installation.hosts for _ in range(3)]
+
+
+def all_well(installation: Installation, target: Target) -> bool:
+    return set(told(installation, target)) == {(200, "")}
+
+
+def words(browser: FormClient, path: str) -> str:
+    """The text of a page, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", browser.get(path).text))
+
+
+def test_a_change_at_one_host_holds_for_the_next_call_at_every_other(installation):
+    target, (ada, ben, cleo) = installation.new_target(), installation.carol
+    at = f"/instances/{target.id}"
+    owner = f"/admin/users/{installation.user_id(ALICE)}"
+    took: dict[str, float] = {}
+
+    def change(browser: FormClient, path: str, says: str = "", **values: str) -> None:
+        """Send it; the very next calls at all hosts are refused with these words, or all succeed."""
+        before = time.monotonic()
+        installation.post(browser, path, **values)
+        took[path.rpartition("/")[2]] = time.monotonic() - before
+        got = told(installation, target)
+        assert all((says in text) if says else text == "" for _, text in got), (path, got)
+
+    def lift(browser: FormClient) -> None:
+        stop = installation.sql("SELECT max(id) FROM stop")[0][0]
+        change(browser, f"/admin/stops/{stop}/lift")
+
+    assert all_well(installation, target)
+    mine = installation.alice
+    change(mine[0], f"{at}/deactivate", "switched off")
+    change(mine[1], f"{at}/activate")
+    change(mine[2], f"{at}/tools", "list_issues", choice="picked", picked="get_me")
+    change(mine[1], f"{at}/tools", choice="all")
+    change(ben, "/admin/services/github/stop", "A key leaked.", reason="A key leaked.", lasts="1h")
+    lift(cleo)
+    change(cleo, "/admin/stops/everything", "All keys leaked.", reason="All keys leaked.", lasts="1h")
+    lift(ada)
+    end = f"{clock.utcnow() + timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    change(ada, "/admin/maintenance/mode/on", "New disk.", message="New disk.", ends_at=end)
+    assert [browser.open("GET", "/instances").status for browser in mine] == [503] * 3
+    change(ada, "/admin/maintenance/mode/off")
+    assert [browser.open("GET", "/instances").status for browser in mine] == [200] * 3
+
+    installation.post(cleo, "/admin/maintenance/policies/instances", instance_days_max="77")
+    assert all("77 days" in browser.get("/services/github/connect").text for browser in mine)
+
+    behaviours, good = installation.github.behaviours, TOKENS["github"]["good"]
+    kept = behaviours[good]
+    installation.post(mine[1], f"{at}/credential", **{"credential-token": TOKENS["github"]["oauth"]})
+    behaviours[good] = "revoked"
+    assert all_well(installation, target), "nobody uses the old key any more"
+    behaviours[good] = kept
+
+    installation.post(ben, f"{owner}/disable")
+    assert {status for status, _ in told(installation, target)} == {401}
+    change(cleo, f"{owner}/enable")
+    installation.alice = installation.sign_in(ALICE)
+    installation.post(installation.alice[0], f"{at}/delete", label="Work")
+    assert {status for status, _ in told(installation, target)} == {401}
+    print(
+        f"\nanswered within {max(took.values()) * 1000:.0f} ms: { {name: round(s * 1000) for name, s in took.items()} }"
+    )
+
+
+def test_health_names_each_host_and_the_logs_of_all_are_in_one_viewer(installation):
+    target = installation.new_target()
+    assert all_well(installation, target)
+    for browser, host in zip(installation.carol, installation.hosts, strict=True):
+        text = words(browser, "/admin")
+        for one in installation.hosts:
+            assert all(f"{role} {one.name} Good" in text for role in ("Web", "Worker", "Ticker"))
+        assert browser.get("/admin/hosts").text.count("Made this page.") == 1
+
+        def found(browser: FormClient = browser, host: Host = host) -> bool:
+            page = browser.get(f"/admin/logs?q=tool:list_issues+instance:{target.id}+host:{host.name}")
+            return page.text.count("list_issues") > 3
+
+        until(found, f"the calls at {host.name} are in the log that it shows", 30)
+    text = words(installation.carol[0], f"/admin/logs?q=instance:{target.id}")
+    assert all(re.search(rf"{one.name} \d+ only not", text) for one in installation.hosts), "the facet has them all"
+
+
+@needs_faketime
+def test_a_clock_that_is_two_minutes_wrong_is_named_and_harmless(installation):
+    text = words(installation.carol[1], "/admin")
+    for host, ahead_s in zip(installation.hosts, CLOCKS_S, strict=True):
+        says = parsedate_to_datetime(requests.get(f"{host.url}/healthz", timeout=5).headers["Date"])
+        assert abs((says - clock.utcnow()).total_seconds() - ahead_s) < 10
+        if ahead_s:
+            assert f"{host.name} Look at it 120 seconds {'ahead of' if ahead_s > 0 else 'behind'} the database" in text
+
+    alice = installation.sign_in("erin@example.com")  # asked for where it is early, used where it is late
+    for number in (2, 1, 0, 2, 1):
+        assert alice[number].open("GET", "/account").status == 200, "a session is good at every host"
+    tagged = requests.get(f"{installation.hosts[2].url}/static/css/base.css", timeout=5).headers
+    again = {"If-None-Match": tagged["ETag"], "If-Modified-Since": tagged["Last-Modified"]}
+    for host in installation.hosts:
+        assert requests.get(f"{host.url}/static/css/base.css", headers=again, timeout=5).status_code == 304
+
+    target = installation.new_target()
+    installation.sql("UPDATE instance SET expires_at = now() + interval '1 minute' WHERE id = %s", target.id)
+    got = [host.call(target)[1] for host in installation.hosts]
+    assert ["ended" in text for text in got] == [False, False, True], "as wrong as the clock, and no more"
+    target = installation.new_target()
+    installation.sql("UPDATE instance SET expires_at = now() - interval '1 minute' WHERE id = %s", target.id)
+    assert "ended" in installation.hosts[0].call(target)[1]
+    with often(installation, "expire_instances"):
+        until(lambda: "ended" in installation.hosts[1].call(target)[1], "the late host knows of it", 30)
+
+
+class often:
+    """A job is due every two seconds meanwhile."""
+
+    def __init__(self, installation: Installation, job: str) -> None:
+        self.installation, self.job = installation, job
+
+    def __enter__(self) -> None:
+        self._set(2)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(30)
+
+    def _set(self, seconds: int) -> None:
+        self.installation.sql("UPDATE schedule SET every_s = %s WHERE job = %s", seconds, self.job)
+
+
+def test_tickers_share_the_slots_and_one_that_dies_leaves_them_to_the_others(installation):
+    valkey, job = installation.valkey.client, "send_notices"
+
+    def runs() -> int:
+        return installation.sql("SELECT count(*) FROM job_run WHERE job = %s AND trigger = 'schedule'", job)[0][0]
+
+    def known() -> set[bytes]:
+        return set(valkey.scan_iter(f"rq:job:{job}-*", count=1000))
+
+    before, old = runs(), known()
+    with often(installation, job):
+        until(lambda: runs() >= before + 6, "it has run", 40)
+        installation.hosts[0].kill("ticker")
+        at_death = runs()
+        until(lambda: runs() >= at_death + 4, "it goes on", 40)
+    until(lambda: runs() - before >= len(known() - old), "what is on the queue is done", 40)
+    new = known() - old
+    assert runs() - before == len(new), "each slot ran once"
+    assert min(valkey.ttl(one) for one in new) > 240, "a slot is known until it has begun by the latest clock"
+    installation.hosts[0].start("ticker")
+    print(f"\n{len(new)} slots, each once")
+
+
+def test_the_death_of_a_host_is_felt_by_nobody_else_and_it_comes_back_with_another_version(installation):
+    target, (ada, ben, cleo) = installation.new_target(), installation.hosts
+    assert all_well(installation, target)
+    stop, failed, count = threading.Event(), [], Counter[str]()
+
+    def go_on(host: Host) -> None:
+        while not stop.wait(0.02):
+            count[host.name] += 1
+            if (got := host.call(target)) != (200, ""):
+                failed.append((host.name, got))
+
+    threads = [threading.Thread(target=go_on, args=(host,), daemon=True) for host in (ada, ben)]
+    for thread in threads:
+        thread.start()
+    cleo.kill()
+    until(lambda: not ada.remembers, "its heartbeat is missed")
+    at_death = Counter(count)
+    until(lambda: all(count[host.name] > at_death[host.name] + 20 for host in (ada, ben)), "calls go on")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+    before = time.monotonic()
+    installation.post(installation.alice[0], f"/instances/{target.id}/deactivate")
+    took_s = time.monotonic() - before
+    assert all("switched off" in host.call(target)[1] for host in (ada, ben) for _ in range(3))
+    assert took_s < 5, "the others are waited for, and the dead one until nobody trusts any more"
+    installation.sql("UPDATE host_role SET seen_at = seen_at - interval '1 minute' WHERE host = %s", cleo.id)
+    text = words(installation.carol[1], "/admin")
+    assert all(f"{role} cleo Act Last heard" in text for role in ("Web", "Worker", "Ticker")), text
+
+    cleo.start("web", "worker", "ticker", HOST_VERSION="9.9.9")
+    back = time.monotonic()
+    installation.settle()
+    assert "switched off" in cleo.call(target)[1]
+    until(lambda: "web on cleo" in words(installation.carol[1], "/admin"), "the other version is named")
+    text = words(installation.carol[1], "/admin")
+    assert re.search(r"Versions Look at it 0\.1\.0: .*web on ada.*; 9\.9\.9: .*web on cleo", text), text
+    before = time.monotonic()
+    installation.post(installation.alice[1], f"/instances/{target.id}/activate")
+    assert all_well(installation, target)
+    print(
+        f"\n{sum(count.values())} calls while a host died, 0 failed; a change without it took {took_s:.1f} s, ", end=""
+    )
+    print(f"with it again {time.monotonic() - before:.1f} s; it was trusted {before - back:.1f} s after its start")
+
+
+@pytest.mark.parametrize("mode", ["refuse", "half"])
+def test_a_host_without_its_database_refuses_within_seconds_and_the_others_do_not_care(
+    mode: Mode, installation: Installation
+) -> None:
+    target, (ada, ben, cleo) = installation.new_target(), installation.hosts
+    address = f"{mode}@example.com"
+    assert all_well(installation, target)
+    ben.to_database.set(mode)
+    cut = time.monotonic()
+    until(lambda: ben.call(target)[0] == 503, "it refuses")
+    refused_s = time.monotonic() - cut
+    started = time.monotonic()
+    status, text = ben.call(target)
+    call_s = time.monotonic() - started
+    assert status == 503 and "database does not answer" in text
+    assert max(refused_s, call_s) < 4, (refused_s, call_s)
+    assert ada.call(target) == cleo.call(target) == (200, "")
+
+    installation.post(installation.alice[0], f"/instances/{target.id}/deactivate")
+    page = installation.browsers()[0]
+    asked = page.get("/sign-in")
+    page.submit(asked.form("/sign-in"), email=address)
+    assert {status for status, _ in (ben.call(target) for _ in range(3))} == {503}
+    assert all("switched off" in host.call(target)[1] for host in (ada, cleo))
+
+    ben.to_database.set("pass")
+    healed = time.monotonic()
+    got = until(lambda: (answer := ben.call(target))[0] == 200 and answer, "it answers again", 35)
+    healed_s = time.monotonic() - healed
+    assert "switched off" in got[1], "what was changed meanwhile holds"
+    installation.sql("UPDATE user_token SET created_at = created_at - interval '20 seconds'")  # it waited long enough
+    with often(installation, "sign_in_mails_left"):
+        until(lambda: installation.mails(address), "the mail has come", 35)
+        mail_s = time.monotonic() - healed
+        last = installation.sql("SELECT max(id) FROM job_run")[0][0]
+        until(
+            lambda: installation.sql(
+                "SELECT 1 FROM job_run WHERE job = 'sign_in_mails_left' AND state = 'done' AND id > %s", last
+            ),
+            "what is left behind is looked for again",
+            30,
+        )
+    assert len(installation.mails(address)) == 1
+    installation.post(installation.alice[1], f"/instances/{target.id}/activate")
+    assert all_well(installation, target)
+    print(f"\n{mode}: refused {refused_s:.1f} s after the cut, a call within {call_s:.1f} s, ", end="")
+    print(f"well {healed_s:.1f} s after it healed, the mail {mail_s:.1f} s")
+
+
+def test_a_host_whose_way_to_valkey_falls_silent_and_breaks_answers_meanwhile_and_takes_jobs_again(installation):
+    target, ben = installation.new_target(), installation.hosts[1]
+    assert all_well(installation, target)
+    own = open_queue(installation.valkey.client, ben.id)
+    job = "SELECT count(*) FROM job_run WHERE job = 'erase_exports' AND host = %s AND state = 'done'"
+
+    def done() -> int:
+        return int(installation.sql(job, ben.id)[0][0])
+
+    def ask() -> None:
+        own.enqueue("erase_exports", args=(), kwargs={})
+
+    before, took_s = done(), [0.0]
+    ben.to_valkey.set("half")
+    ask()  # Valkey hands it to a connection that nobody hears
+    until(lambda: not ben.remembers, "it misses the others")
+    for _ in range(10):
+        started = time.monotonic()
+        assert ben.call(target) == (200, ""), "it asks the database"
+        took_s.append(time.monotonic() - started)
+    ben.to_valkey.set("refuse")
+    assert ben.call(target) == (200, "")
+    ben.to_valkey.set("pass")
+    healed = time.monotonic()
+    ask()
+    until(lambda: done() > before, "it does a job", 35)
+    until(lambda: ben.remembers, "it hears the others", 35)
+    assert done() <= before + 2, "none is done twice"
+    print(f"\na call took {max(took_s):.1f} s at most; all was well {time.monotonic() - healed:.1f} s after it healed")
