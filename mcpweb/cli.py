@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mcpweb import __version__, config, core_dumps, log_commands, setting_names, stop_commands, upkeep_commands
+from mcpweb import (
+    __version__,
+    backup_commands,
+    config,
+    core_dumps,
+    log_commands,
+    setting_names,
+    stop_commands,
+    upkeep_commands,
+)
 from mcpweb.errors import AppError
 
 if TYPE_CHECKING:
@@ -31,6 +40,8 @@ def cli() -> None:
     """MCP endpoints for services, without handing out the keys."""
 
 
+cli.add_command(backup_commands.backup)
+cli.add_command(backup_commands.restore)
 cli.add_command(log_commands.audit)
 cli.add_command(log_commands.logs)
 cli.add_command(upkeep_commands.maintenance)

@@ -195,6 +195,12 @@ class Settings:
         kinds.bearer,
         secret=True,
     )
+    backup_passphrase: str = _setting(
+        "MCPWEB_BACKUP_PASSPHRASE",
+        "",
+        "Seals the keys in a backup; 12 characters or more. Default: `mcpweb backup` asks for it.",
+        secret=True,
+    )
     secret_key: str = _setting(
         "MCPWEB_SECRET_KEY",
         "",

@@ -30,7 +30,8 @@ LAYERS = [
     {"jobs"},
     {"admin"},
     {"application"},
-    {"log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands", "tracing"},
+    {"backup"},
+    {"backup_commands", "log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands", "tracing"},
     {"wsgi", "cli"},
     {"__main__"},
 ]
@@ -50,6 +51,7 @@ EDGE = {
     "alert_routes.py", "alert_forms.py",
     "stop_routes.py", "stop_forms.py",
     "stop_commands.py",
+    "backup_commands.py",
 }  # fmt: skip
 ALLOWED = {
     "database.py": {"flask_sqlalchemy"},
@@ -58,6 +60,7 @@ ALLOWED = {
     "jobs/indexing.py": {"flask"},
     "jobs/alerting.py": {"flask"},
     "monitoring/presence.py": {"flask"},
+    "backup/restoring.py": {"flask"},
 }
 """What single modules that are not the edge may use besides: a mixin, the session's extension, a type."""
 
