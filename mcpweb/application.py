@@ -41,6 +41,7 @@ from mcpweb.gateway.doors import Doors
 from mcpweb.gateway.endpoint import Endpoint
 from mcpweb.gateway.limits import Limits
 from mcpweb.gateway.record import CallRecord
+from mcpweb.gateway.updating import OnRightRevision
 from mcpweb.instances import life_routes, log_routes, stops
 from mcpweb.instances import routes as instance_routes
 from mcpweb.instances.access_cache import AccessCache
@@ -53,8 +54,9 @@ from mcpweb.logs import audit, events, watching
 from mcpweb.logs.opening import open_index
 from mcpweb.logs.writing import MB, LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
+from mcpweb.revision import RevisionWatch
 from mcpweb.shipped import folder
-from mcpweb.web import closed, errors, filters, guard, headers, mailbox
+from mcpweb.web import closed, errors, filters, guard, headers, mailbox, updating
 from mcpweb.web import routes as web_routes
 from mcpweb.web.client_address import ClientAddress
 from mcpweb.web.session_cookie import SessionCookies
@@ -114,7 +116,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         propagation=propagation,
     )
     app.extensions["mcpweb_log_index"] = open_index(settings)
-    _extensions(app, settings, redis)
+    revision = RevisionWatch(app.app_context)
+    _extensions(app, settings, redis, revision)
     for part in (filters, errors, guard, closed):
         part.init_app(app)
     for module in _PAGES:
@@ -123,7 +126,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(mailbox.bp)
     app.context_processor(lambda: _page_globals(settings))
     ports = {service.port: service.name for service in found.services.values()} if settings.service_ports else {}
-    doors = Doors(_endpoint(app, settings, redis), app.wsgi_app, ports)
+    endpoint = OnRightRevision(_endpoint(app, settings, redis), revision)
+    doors = Doors(endpoint, app.wsgi_app, ports)
     app.wsgi_app = ClientAddress(doors, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
@@ -180,8 +184,9 @@ def _recorder(app: Flask, settings: Settings) -> Callable[[CallRecord], None]:
     return metrics_routes.start(app, runs.last_runs)
 
 
-def _extensions(app: Flask, settings: Settings, redis: Redis) -> None:
+def _extensions(app: Flask, settings: Settings, redis: Redis, revision: RevisionWatch) -> None:
     headers.init_app(app, https=settings.is_https)
+    updating.init_app(app, revision)  # before whatever asks the database, or refuses for another reason
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)

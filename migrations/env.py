@@ -7,6 +7,7 @@ from alembic.autogenerate.api import AutogenContext
 
 from mcpweb import closure as _closure  # noqa: F401
 from mcpweb import policies as _policies  # noqa: F401
+from mcpweb import revision as _revision  # noqa: F401
 from mcpweb.accounts import models as _accounts  # noqa: F401 - known to the metadata
 from mcpweb.admin import models as _admin  # noqa: F401
 from mcpweb.alerts import models as _alerts  # noqa: F401

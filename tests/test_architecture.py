@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
     {"config", "reachable"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating", "setting_names"},
-    {"policies", "closure"},
+    {"policies", "closure", "revision"},
     {"logs", "supervisor"},
     {"web"},
     {"catalog"},

@@ -73,7 +73,7 @@ def _postgres(reader: Reader, url: str, stamp: str) -> Iterator[Loaded]:
         aside = postgres_store.set_aside(engine, stamp)
         try:
             _load(reader, url)
-            yield Loaded(url, f"the schema {aside}")
+            yield Loaded(url, aside and f"the schema {aside}")
         except BaseException:
             postgres_store.take_back(engine, aside)
             raise

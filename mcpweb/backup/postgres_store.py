@@ -30,10 +30,12 @@ def major(engine: Engine) -> int:
 
 
 def set_aside(engine: Engine, stamp: str) -> str:
-    """Move our tables, with all that is in them, into a schema of their own; returns its name."""
+    """Move our tables, with all that is in them, into a schema of their own; returns its name, empty without any."""
     schema = f"mcpweb_before_{stamp.replace('-', '_')}"
     with engine.begin() as connection:
         names = facts.tables(connection)
+        if not names:
+            return ""
         connection.execute(text(f'CREATE SCHEMA "{schema}"'))
         for name in names:
             connection.execute(text(f'ALTER TABLE "{name}" SET SCHEMA "{schema}"'))
@@ -43,6 +45,8 @@ def set_aside(engine: Engine, stamp: str) -> str:
 def take_back(engine: Engine, schema: str) -> None:
     """Undo `set_aside`, and throw away what has come into the place of the tables meanwhile."""
     drop(engine)
+    if not schema:
+        return
     with engine.begin() as connection:
         found = connection.scalars(
             text("SELECT tablename FROM pg_tables WHERE schemaname = :schema"), {"schema": schema}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import redis
-from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from mcpweb import queue
-from mcpweb.database import REVISION, db
+from mcpweb import queue, revision
+from mcpweb.database import db
 
 _KEEP_S = 1.0
 _KEEP_UNTIL_MIGRATED_S = 0.1
@@ -27,20 +26,12 @@ class Readiness(NamedTuple):
 def look() -> tuple[Readiness, float]:
     """How it is, and for how many seconds that may be told. Takes 3.5 s at most, when nothing answers."""
     try:
-        revision = _revision()
+        is_right = revision.is_right(db.session.connection())
     except SQLAlchemyError:
         return Readiness("database"), _KEEP_S
-    if revision != REVISION:
+    if not is_right:
         return Readiness("migrations"), _KEEP_UNTIL_MIGRATED_S
     return Readiness("ok", () if _has_redis() else ("redis",)), _KEEP_S
-
-
-def _revision() -> str | None:
-    # A database that is still empty is no error, which the database log would show at every first start.
-    if not inspect(db.session.connection()).has_table("alembic_version"):
-        return None
-    revision: str | None = db.session.scalar(text("SELECT version_num FROM alembic_version"))
-    return revision
 
 
 def _has_redis() -> bool:

@@ -19,10 +19,12 @@ def upgrade() -> None:
     _exports_and_searches()
     _stops()
     _closure()
+    _compatibility()
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("compatibility")
     op.drop_table("closure")
     _without_stops()
     _without_exports_and_searches()
@@ -58,6 +60,17 @@ def _closure() -> None:
         sa.Column("by_whom", sa.String(length=254), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_closure")),
     )
+
+
+def _compatibility() -> None:
+    """The oldest program that may serve on these tables: here the first one that looks at this."""
+    told = op.create_table(
+        "compatibility",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("oldest", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_compatibility")),
+    )
+    op.bulk_insert(told, [{"id": 1, "oldest": "0003"}])
 
 
 def _hosts() -> None:
