@@ -141,7 +141,7 @@ class Reader:
         except OSError as error:
             raise Unavailable(f"{path} can not be read: {error.strerror or 'it is no file'}.") from None
         except tarfile.TarError:
-            raise Damaged(f"{path} is no backup of mcpweb, or its very beginning is damaged.") from None
+            raise Damaged(f"{path} is no backup of mcpweb, or it is cut off or damaged at its beginning.") from None
         self.manifest = self._read_manifest()
 
     def _read_manifest(self) -> Manifest:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb import clock, queue
+from mcpweb.config import is_loopback
 from mcpweb.database import db
 from mcpweb.instances import key_checks, traffic
 from mcpweb.instances.house import house
@@ -22,6 +23,7 @@ from mcpweb.monitoring.models import InstallationSample
 from mcpweb.web.filters import ago, day
 
 _SLOW_MS = 200
+_OLD_BACKUP = timedelta(days=7)
 _OUTAGE = timedelta(minutes=15)
 _OUTAGE_CALLS = 5
 """Fewer calls of a service say nothing about it."""
@@ -72,6 +74,25 @@ def _audit(asked: Asked) -> Sequence[Check]:
     if newest is None:
         return [Check("Audit trail", "good", "No entry yet", link=link)]
     return [Check("Audit trail", "good", f"{newest.seq:,} entries, the newest {ago(newest.at)}", link=link)]
+
+
+def _backup(asked: Asked) -> Sequence[Check]:
+    """The newest one that the audit trail knows; the one that was restored counts, too, as it can be again."""
+    newest = db.session.scalar(
+        select(AuditEvent)
+        .where(AuditEvent.subject == "backup", AuditEvent.action.in_(("backup.create", "backup.restore")))
+        .order_by(AuditEvent.seq.desc())
+        .limit(1)
+    )
+    if newest is None:
+        state = "good" if is_loopback(asked.settings.bind[0]) else "warn"
+        return [Check("Backup", state, "None was made yet", "Run `mcpweb backup`, and keep the file elsewhere.")]
+    made_at = datetime.fromisoformat(newest.details["made_at"])
+    file = newest.details.get("file")
+    value = f"The last one was made {ago(made_at)}" + (f", as {file}" if file else "; it was restored")
+    if clock.utcnow() - made_at > _OLD_BACKUP:
+        return [Check("Backup", "warn", value, "Run `mcpweb backup` every day, and keep the files elsewhere.")]
+    return [Check("Backup", "good", value)]
 
 
 def _keys(asked: Asked) -> Sequence[Check]:
@@ -140,6 +161,7 @@ _PARTS: Sequence[tuple[str, Callable[[Asked], Sequence[Check]]]] = (
     ("Log index", host_health.index),
     ("Disk", host_health.disk),
     ("Audit trail", _audit),
+    ("Backup", _backup),
     ("Encryption keys", _keys),
     ("Services", _providers),
 )

@@ -166,6 +166,22 @@ def test_a_healthy_installation_says_so(carol, app, follow):
     assert part(carol, "Clock").startswith("Clock Good")
 
 
+def test_the_last_backup_is_told_and_one_that_is_old_or_missing_is_no_good_sign(carol, other_app):
+    def note(days: int) -> None:
+        made_at = clock.utcnow() - timedelta(days=days)
+        told = {"made_at": made_at.isoformat(), "file": "/backups/last"}
+        with transaction():
+            audit.record("backup.create", actor="command line", subject="backup", **told)
+
+    assert part(carol, "Backup").startswith("Backup Good None was made yet")
+    carol.transport.client.application = other_app(bind=("192.0.2.1", 8080))
+    assert part(carol, "Backup").startswith("Backup Look at it None was made yet")
+    note(8)
+    assert "Look at it The last one was made 8 days ago, as /backups/last" in part(carol, "Backup")
+    note(1)
+    assert part(carol, "Backup").startswith("Backup Good The last one was made")
+
+
 def test_a_role_that_nobody_has_is_told(carol):
     assert "Act None says that it is there" in part(carol, "Worker")
     assert "Start `mcpweb worker`: no mail goes out and no job runs." in part(carol, "Worker")
