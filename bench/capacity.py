@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import clients, growth, units
-from bench.installation import Installation, installation
+from bench.installation import Installation, end_tidily, installation
 from bench.requests import KINDS
 from bench.servers import upstream
 from bench.traffic import Plan, Seen
@@ -38,9 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.capacity", description=__doc__)
     parser.add_argument("--minutes", type=float, default=3, help="of load on each database (default 3), a third more")
     parser.add_argument("--instances", type=int, default=10_000, help="default 10,000, of a tenth as many users")
+    parser.add_argument("--quick", action="store_true", help="growth to 1,000 only: for a first look, not for figures")
     parser.add_argument("--database", choices=DATABASES, action="append", help="only this one")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part")
     options = parser.parse_args()
+    end_tidily()
     if shutil.which("nginx") is None:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
     print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f} before the start")
@@ -59,7 +61,7 @@ def main() -> int:
                         units.tell(made, database)
                 shutil.rmtree(home / database, ignore_errors=True)
             if "growth" in parts:
-                checks += growth.tell(home / "growth", database, service.port)
+                checks += growth.tell(home / "growth", database, service.port, options.quick)
                 shutil.rmtree(home / "growth", ignore_errors=True)
     print("\nLimits\n\n" + "\n".join(f"{'holds ' if good else 'MISSED'}  {text}" for text, good in checks))
     return 0 if all(good for _, good in checks) else 1

@@ -19,6 +19,8 @@ from bench.traffic import Plan
 SIZES = (100, 1000, 10_000, 50_000)
 MOST = 1.10
 """Times the cost among the fewest."""
+FULL = 10_000
+"""Of so many all are called once, to see what memory it takes to remember them: in one process no more are."""
 ROUNDS = 7
 _REMEMBERED, _CALLS_S, _FIRST = 100, 3.0, 140
 """So many endpoints are called all the time, for so many seconds a round; so many others for the first time."""
@@ -35,14 +37,14 @@ class Costs:
     """Before anybody called, and with all remembered that had room."""
 
 
-def tell(folder: Path, database: str, upstream_port: int) -> list[tuple[str, bool]]:
-    """Measure and print; returns the limits and whether they hold."""
+def tell(folder: Path, database: str, upstream_port: int, quick: bool) -> list[tuple[str, bool]]:
+    """Measure and print; returns the limits and whether they hold. `quick`: the two smallest sizes, two rounds."""
     with ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         server = stack.enter_context(postgres(folder / "pg")) if database == "PostgreSQL" else None
         found: dict[int, Costs] = {}
-        for size in SIZES:
+        for size in SIZES[:2] if quick else SIZES:
             settings = {"MCPWEB_DATABASE_URL": database_url(server, f"growth{size}")} if server else {}
             seed = ("--users", str(max(size // 10, 50)), "--instances", str(size))
             made = stack.enter_context(
@@ -50,43 +52,41 @@ def tell(folder: Path, database: str, upstream_port: int) -> list[tuple[str, boo
                              seed=seed, **settings)
             )  # fmt: skip
             found[size] = Costs(made)
-        return _measure(database, found, server.get_pid() if server else None)
+        return _measure(database, found, server.get_pid() if server else None, 2 if quick else ROUNDS)
 
 
-def _measure(database: str, found: dict[int, Costs], postmaster: int | None) -> list[tuple[str, bool]]:
+def _measure(database: str, found: dict[int, Costs], postmaster: int | None, rounds: int) -> list[tuple[str, bool]]:
     for costs in found.values():
         _ask(costs, postmaster, most=_REMEMBERED, seconds=3)
-    for number in range(ROUNDS):
+    for number in range(rounds):
         for size, costs in found.items():
             if size > SIZES[0]:
                 start = _REMEMBERED + number * _FIRST % (size - _REMEMBERED - _FIRST)
                 costs.first.append(_ask(costs, postmaster, first=start, most=_FIRST, in_turn=True, clients=4))
         for costs in found.values():
             costs.again.append(_ask(costs, postmaster, most=_REMEMBERED, seconds=_CALLS_S))
-    for size, costs in found.items():
-        before = costs.made.memory_mb()["web"]
-        _ask(costs, postmaster, most=min(size, SIZES[2]), in_turn=True)
-        costs.memory_mb = before, costs.made.memory_mb()["web"]
+    full = found[min(FULL, max(found))]
+    before = full.made.memory_mb()["web"]
+    _ask(full, postmaster, in_turn=True)
+    full.memory_mb = before, full.made.memory_mb()["web"]
     return _tell(database, found)
 
 
 def _tell(database: str, found: dict[int, Costs]) -> list[tuple[str, bool]]:
-    print(f"\n| {database}, instances | ms of a call | times | ms of a first call | times | MB | with all called |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"\n| {database}, instances | ms of a call | times | ms of a first call | times |\n|---|---|---|---|---|")
     checks = []
     for size, costs in found.items():
         again = _ratio(costs.again, found[SIZES[0]].again)
         first = _ratio(costs.first, found[SIZES[1]].first) if costs.first else 1.0
         cost = f"{statistics.median(costs.first):.3f}" if costs.first else "not asked"
-        print(
-            f"| {size:,} | {statistics.median(costs.again):.3f} | {again:.2f} | {cost} | {first:.2f} "
-            f"| {costs.memory_mb[0]:.0f} | {costs.memory_mb[1]:.0f} |",
-            flush=True,
-        )
+        print(f"| {size:,} | {statistics.median(costs.again):.3f} | {again:.2f} | {cost} | {first:.2f} |", flush=True)
         checks.append((f"{database}: a call among {size:,}: {again:.2f} times, at most {MOST:.2f}", again <= MOST))
         checks.append(
             (f"{database}: a first call among {size:,}: {first:.2f} times, at most {MOST:.2f}", first <= MOST)
         )
+    size, costs = next((size, costs) for size, costs in found.items() if costs.memory_mb[1])
+    before, after = costs.memory_mb
+    print(f"\n{database}: remembering {size:,} instances takes a worker from {before:.0f} MB to {after:.0f} MB.")
     return checks
 
 

@@ -141,6 +141,11 @@ def until(true: Any, what: str, seconds: float = _READY_S) -> None:
         time.sleep(0.02)
 
 
+def end_tidily() -> None:
+    """From now on, TERM leaves `with` blocks as Ctrl-C does, so that nothing that was started stays."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 @contextmanager
 def installation(
     folder: Path, database: str, upstream_port: int, *, nginx: bool = True, roles: bool = True, workers: int = WORKERS,
@@ -160,7 +165,7 @@ def installation(
             **{name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")},
             "MCPWEB_HOME": str(folder / "home"),
             "MCPWEB_BIND": f"127.0.0.1:{made.web_port}",
-            "MCPWEB_PUBLIC_URL": "http://localhost",
+            "MCPWEB_PUBLIC_URL": f"http://127.0.0.1:{made.port}",
             "MCPWEB_TRUSTED_PROXIES": "127.0.0.1/32",
             "MCPWEB_WEB_WORKERS": str(workers),
             "MCPWEB_GITHUB_BASE_URL": f"http://127.0.0.1:{upstream_port}",

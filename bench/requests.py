@@ -7,7 +7,7 @@ from typing import Any
 
 KINDS = {"call": 80, "tools": 8, "open": 4, "instances": 4, "instance": 2, "logs": 2}
 """Of a hundred requests."""
-HOST = "localhost"
+HOST = "127.0.0.1"
 ANSWERS = {
     "call": b"The gate does not close",
     "tools": b'"inputSchema"',

@@ -83,12 +83,13 @@ class Traffic:
         self.endpoints = chosen[: plan.most] if plan.most else chosen
         self.names, self.weights = list(plan.kinds), list(plan.kinds.values())
         self.left = iter(self.endpoints) if plan.in_turn else None
+        self.order_fd = None if plan.in_turn else sys.stdin.fileno()
         self.is_over = False
 
     def run(self) -> list[Seen]:
         """Everything that was asked."""
-        if not self.plan.in_turn:
-            self.poll.register(sys.stdin.fileno(), select.EPOLLIN | select.EPOLLHUP)
+        if self.order_fd is not None:
+            self.poll.register(self.order_fd, select.EPOLLIN | select.EPOLLHUP)
         started = time.monotonic()
         for number in range(self.plan.clients):  # not all in the same moment, when they pause
             self.resting.append((started + self.plan.pause_s * number / self.plan.clients, Client()))
@@ -112,7 +113,7 @@ class Traffic:
 
     def _wait(self, seconds: float) -> None:
         for fd, _ in self.poll.poll(seconds):
-            if fd == sys.stdin.fileno() and not self.plan.in_turn:
+            if fd == self.order_fd:
                 self.is_over = True
                 self.poll.unregister(fd)
             else:
