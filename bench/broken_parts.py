@@ -108,7 +108,7 @@ def _again_and_again(scene: Scene, action: Callable[[], None]) -> Outcome:
 
 def _hits(made: Installation) -> int:
     """How many requests nginx has answered."""
-    return (made.home / "nginx-access.log").read_bytes().count(b"\n")
+    return (made.home / "nginx" / "mcpweb.access.log").read_bytes().count(b"\n")
 
 
 def _reload(made: Installation, master: int) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 
-from bench import clients
+from bench import clients, processes
 from bench.crowd import Crowd
 from bench.outcome import Outcome, words
 from bench.scene import Scene
 from bench.servers import get
 from bench.trial import CALLED, Trial, plan, switching, under_load
-from tests.fault_proxy import Mode
 from tests.logs.small_disk import fill
 
 HANGING = 50
@@ -23,6 +24,8 @@ TIMES_WHILE_HANGING, TIMES_WHILE_EXPIRING = 2.0, 1.5
 ANSWER_S, NORMAL_S = 3.0, 5.0
 _TRUSTED_S = 3.0
 """So long an answer of the database counts; what is remembered may serve until then."""
+LEARNT_S = 2.0
+"""By then it is known that Redis is silent, and nobody waits for it."""
 _MARKED_S = 60.0
 _ROUND_S = 8.0
 
@@ -37,6 +40,16 @@ def without_redis(scene: Scene) -> Outcome:
     return Outcome(trial, "none lost, none stale", not trial.failed and not trial.stale, words(trial))
 
 
+def silent_redis(scene: Scene) -> Outcome:
+    """F2: connections are taken and stay open, and nothing comes."""
+    made = scene.made
+    with under_load(made) as trial, _frozen(made.parts["redis"]):
+        time.sleep(scene.gone_s)
+    late = [one.took_s for one in trial.seen if one.sent_at > trial.began + LEARNT_S and one.sent_at < trial.over]
+    note = f"slowest after {LEARNT_S:g} s: {max(late, default=0) * 1000:.0f} ms; {words(trial)}"
+    return Outcome(trial, "none lost", not trial.failed, note)
+
+
 def restarted_database(scene: Scene) -> Outcome:
     """F9: PostgreSQL is restarted and cuts its connections."""
     with under_load(scene.made) as trial:
@@ -46,29 +59,32 @@ def restarted_database(scene: Scene) -> Outcome:
     return Outcome(trial, limit, trial.normal_s <= NORMAL_S and _are_refusals(trial), words(trial))
 
 
-def refusing_database(scene: Scene) -> Outcome:
-    """F10: nobody gets through to it."""
-    return _without_database(scene, "refuse")
+def stopped_database(scene: Scene) -> Outcome:
+    """F10: nobody listens where it was."""
+    with under_load(scene.made) as trial:
+        scene.postgres.stop()
+        time.sleep(scene.gone_s)
+        scene.postgres.ensure_postgres_running()
+    return _refused(trial)
 
 
 def silent_database(scene: Scene) -> Outcome:
-    """F10: connections stay open, and nothing comes."""
-    return _without_database(scene, "half")
+    """F10: connections are taken and stay open, and nothing comes."""
+    with under_load(scene.made) as trial, _frozen(scene.postgres.get_pid()):
+        time.sleep(scene.gone_s)
+    return _refused(trial)
 
 
 def full_disk(scene: Scene) -> Outcome:
-    """F17: the logs' disk, which is a small one."""
-    logs = scene.made.home / "home" / "logs"
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(logs)]
-    if subprocess.run(command, capture_output=True).returncode:
-        return Outcome(Trial(), "not one call lost", True, "not tried: mounting a small disk needs root")
-    try:
-        with under_load(scene.made, kinds={"call": 90, "tools": 10}) as trial:
-            filler = fill(logs)
+    """F17: nothing more can be written to the logs."""
+    if scene.logs_disk is None:
+        return Outcome(Trial(), "not one call lost", True, "not tried: mounting a disk needs root")
+    with under_load(scene.made, kinds={"call": 90, "tools": 10}) as trial:
+        filler = fill(scene.logs_disk)
+        try:
             time.sleep(min(scene.gone_s, 15))
+        finally:
             filler.unlink()
-    finally:
-        subprocess.run(["umount", "-l", str(logs)], check=True)
     return Outcome(trial, "not one call lost", not trial.failed, words(trial))
 
 
@@ -113,11 +129,22 @@ def ten_thousand_ends(scene: Scene) -> Outcome:
     return Outcome(trial, f"p50 at most {TIMES_WHILE_EXPIRING:g} times", is_good, note)
 
 
-def _without_database(scene: Scene, mode: Mode) -> Outcome:
-    with under_load(scene.made) as trial:
-        scene.to_database.set(mode)
-        time.sleep(scene.gone_s)
-        scene.to_database.set("pass")
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    """Neither the process nor those below it do anything meanwhile; the kernel goes on taking connections for them."""
+    frozen = processes.family(pid)
+    try:
+        for one in frozen:
+            os.kill(one, signal.SIGSTOP)
+        yield
+    finally:
+        for one in frozen:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGCONT)
+
+
+def _refused(trial: Trial) -> Outcome:
+    """Fail closed: nothing that is remembered serves for longer than the last answer counts."""
     served = [one for one in trial.during() if one.is_good and one.kind == "call"]
     late = sum(trial.began + _TRUSTED_S + 0.5 < one.sent_at and one.sent_at + one.took_s < trial.over for one in served)
     slowest = max((one.took_s for one in trial.failed), default=0.0)
@@ -138,9 +165,10 @@ def _count(connection: psycopg.Connection[tuple[int]], query: str) -> int:
 
 FAULTS = {
     "Redis is gone": without_redis,
+    "Redis is silent": silent_redis,
     "PostgreSQL is restarted": restarted_database,
-    "the database refuses": refusing_database,
-    "the database is silent": silent_database,
+    "PostgreSQL is gone": stopped_database,
+    "PostgreSQL is silent": silent_database,
     "the logs' disk is full": full_disk,
     "a service hangs for 50 callers": hanging_service,
     "10,000 instances end at once": ten_thousand_ends,

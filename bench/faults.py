@@ -9,21 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from bench import broken_parts, broken_surroundings
-from bench.installation import Installation, database_url, end_tidily, installation, postgres
+from bench.installation import end_tidily, installation
 from bench.outcome import Outcome
 from bench.scene import Scene
 from bench.servers import upstream
 from bench.silence import silent_service
-from tests.fault_proxy import FaultProxy
 
 FAULTS: dict[str, Callable[[Scene], Outcome]] = {**broken_parts.FAULTS, **broken_surroundings.FAULTS}
 _SEED = ("--users", "1000", "--instances", "12000", "--hanging", "50")
@@ -59,15 +57,25 @@ def _scene(gone_s: float, requests: int) -> Iterator[Scene]:
         home.chmod(0o755)
         service = stack.enter_context(upstream())
         mute = stack.enter_context(silent_service())
-        server = stack.enter_context(postgres(home / "pg"))
-        direct = make_url(database_url(server))
-        way = stack.enter_context(FaultProxy(f"{direct.query['host']}/.s.PGSQL.5432"))
-        behind = direct.set(host="127.0.0.1", port=way.port, query={}).render_as_string(hide_password=False)
-        settings = {"MCPWEB_DATABASE_URL": behind, "MCPWEB_FIGMA_BASE_URL": f"http://127.0.0.1:{mute}"}
-        made: Installation = stack.enter_context(
-            installation(home / "host", "PostgreSQL", service.port, seed=_SEED, **settings)
-        )
-        yield Scene(made, service.port, way, server, gone_s, requests)
+        disk = stack.enter_context(_disk(home / "host" / "home" / "logs"))
+        settings = {"MCPWEB_FIGMA_BASE_URL": f"http://127.0.0.1:{mute}"}
+        made = stack.enter_context(installation(home / "host", "PostgreSQL", service.port, seed=_SEED, **settings))
+        yield Scene(made, made.postgres, gone_s, requests, disk)
+
+
+@contextmanager
+def _disk(logs: Path) -> Iterator[Path | None]:
+    """A disk of 512 MB for the logs alone, in memory; None where none may be mounted."""
+    logs.mkdir(parents=True)
+    (logs.parents[1]).chmod(0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512m,mode=700", "tmpfs", str(logs)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        yield None
+        return
+    try:
+        yield logs
+    finally:
+        subprocess.run(["umount", "-l", str(logs)], check=True)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,40 @@
-"""nginx in front of one installation, as it is shipped for many hosts but without TLS, on a port of loopback."""
+"""nginx in front of one installation, without TLS, on a port of loopback: with the configuration that is shipped."""
 
 from __future__ import annotations
 
-from bench.installation import Installation
+import subprocess
+import sys
 
-_CONFIGURATION = """
-user www-data;
+from bench.installation import Installation
+from bench.servers import ROOT
+
+_PLAIN = """
 worker_processes 1;
-pid {home}/nginx.pid;
-error_log {home}/nginx-error.log warn;
-worker_rlimit_nofile 8192;
+worker_rlimit_nofile 16384;
+pid {logs}/nginx.pid;
+error_log {logs}/error.log error;
 events {{ worker_connections 4096; }}
 http {{
-    access_log {home}/nginx-access.log;
+    access_log {logs}/mcpweb.access.log;
     client_max_body_size 1m;
-    client_body_timeout 15s;
-    client_header_timeout 15s;
-    keepalive_requests 10000;
-    underscores_in_headers off;
-    client_body_temp_path {home}/nginx-body;
-    proxy_temp_path {home}/nginx-proxy;
-    fastcgi_temp_path {home}/nginx-fastcgi;
-    uwsgi_temp_path {home}/nginx-uwsgi;
-    scgi_temp_path {home}/nginx-scgi;
-    upstream mcpweb {{ server 127.0.0.1:{web_port} max_fails=0; {keepalive} }}
+    client_body_temp_path {logs}/body;
+    proxy_temp_path {logs}/proxy;
+    fastcgi_temp_path {logs}/fastcgi;
+    uwsgi_temp_path {logs}/uwsgi;
+    scgi_temp_path {logs}/scgi;
+    upstream mcpweb {{ server 127.0.0.1:{web_port}; keepalive 64; keepalive_timeout 20s; }}
     server {{
         listen 127.0.0.1:{port} backlog=2048;
         location / {{
             proxy_pass http://mcpweb;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
-            proxy_set_header Host $host;
+            proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_next_upstream off;
-            proxy_buffers 16 16k;
-            proxy_connect_timeout 5s;
-            proxy_read_timeout 60s;
+            proxy_next_upstream error timeout;
+            proxy_next_upstream_tries 2;
+            proxy_buffers 64 32k;
         }}
     }}
 }}
@@ -44,9 +42,19 @@ http {{
 
 
 def configuration(made: Installation) -> str:
-    """What nginx reads."""
-    return _CONFIGURATION.format(home=made.home, web_port=made.web_port, port=made.port, keepalive=KEEPALIVE)
+    """What nginx reads: `mcpweb nginx-config`, or the least that does where there is no such command."""
+    logs, files = made.home / "nginx", made.home / "public"
+    logs.mkdir(exist_ok=True)
+    web = f"127.0.0.1:{made.web_port}"
+    where = ("--whole", "--web", web, "--files", str(files), "--logs", str(logs), "--connections", "4096")
+    shipped = _mcpweb(made, "nginx-config", *where)
+    if shipped is None:
+        return _PLAIN.format(logs=logs, web_port=made.web_port, port=made.port)
+    _mcpweb(made, "nginx-files", str(files))
+    return shipped
 
 
-KEEPALIVE = ""
-"""Whether nginx keeps connections to gunicorn: one that gunicorn closes when it ends may just be taking a POST."""
+def _mcpweb(made: Installation, *arguments: str) -> str | None:
+    command = [sys.executable, "-m", "mcpweb", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=made.environ, capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None

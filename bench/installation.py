@@ -87,12 +87,17 @@ class Installation:
             "wsgi:application",
         ]
         command = [sys.executable, "-c", _WITH_SOCKET, str(self.listener.fileno()), *gunicorn]
-        self.running["web"] = subprocess.Popen(command, cwd=ROOT, env=self.environ, pass_fds=[self.listener.fileno()])
+        fd = self.listener.fileno()
+        with (self.home / "web.log").open("ab") as log:
+            self.running["web"] = subprocess.Popen(
+                command, cwd=ROOT, env=self.environ, pass_fds=[fd], stdout=log, stderr=log
+            )
 
     def start_role(self, role: str) -> None:
         """`mcpweb worker` or `mcpweb ticker`."""
         command = [sys.executable, "-m", "mcpweb", role]
-        self.running[role] = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=subprocess.DEVNULL)
+        with (self.home / f"{role}.log").open("ab") as log:
+            self.running[role] = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=log, stderr=log)
 
     def start_nginx(self, configuration: str) -> None:
         """nginx in front."""
