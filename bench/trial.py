@@ -14,7 +14,7 @@ import requests
 from bench import clients
 from bench.crowd import Crowd
 from bench.installation import Installation
-from bench.requests import request
+from bench.requests import ANSWERS, request
 from bench.traffic import Plan, Seen
 from tests.form_client import FormClient, OverHttp
 
@@ -111,4 +111,5 @@ def call(made: Installation, endpoint: tuple[str, str], timeout_s: float = 30) -
     head, _, body = request("call", endpoint, ("", "")).partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
     url = f"http://127.0.0.1:{made.port}/mcp/{endpoint[0]}"
-    return requests.post(url, data=body, headers=headers, timeout=timeout_s).status_code == 200
+    answer = requests.post(url, data=body, headers=headers, timeout=timeout_s)
+    return answer.status_code == 200 and ANSWERS["call"] in answer.content

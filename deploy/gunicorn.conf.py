@@ -44,7 +44,7 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the memory of a worker holds
 bind = _listen()
 proc_name = "mcpweb"
 workers = int(_env.get("MCPWEB_WEB_WORKERS") or 1)
-worker_class = "gthread"
+worker_class = "mcpweb.web_worker.WebWorker"  # gthread, for a proxy that keeps connections
 threads = int(_env.get("MCPWEB_WEB_THREADS") or 256)
 # Clients connected, busy or not. A call may need a second socket, and a worker without descriptors ends.
 worker_connections = min(threads + 2048, max(16, (_descriptors() - 64) // 2))

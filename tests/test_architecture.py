@@ -16,7 +16,7 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("*.py") if not path.n
 
 LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
-    {"config", "reachable"},
+    {"config", "reachable", "web_worker"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating", "setting_names"},
     {"policies", "closure", "revision"},
     {"logs", "supervisor"},

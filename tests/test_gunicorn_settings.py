@@ -11,6 +11,7 @@ import pytest
 
 from mcpweb import shipped
 
+WORKER = "mcpweb.web_worker.WebWorker"
 SETTINGS = shipped.folder("deploy") / "gunicorn.conf.py"
 
 
@@ -44,7 +45,7 @@ def test_without_any_variable_one_worker_with_many_threads_listens_on_loopback(t
     found = _settings(tmp_path)
 
     assert found["bind"] == ["127.0.0.1:8080"]
-    assert (found["worker_class"], found["workers"], found["threads"]) == ("gthread", 1, 256)
+    assert (found["worker_class"], found["workers"], found["threads"]) == (WORKER, 1, 256)
     assert found["worker_connections"] > found["threads"]
     assert found["forwarded_allow_ips"] == []
     assert found["control_socket_disable"] is True
