@@ -79,7 +79,7 @@ def supervised(scene: Scene) -> Outcome:
         for name in ("MCPWEB_DATABASE_URL", "MCPWEB_REDIS_URL", "MCPWEB_PUBLIC_URL"):
             environ.pop(name, None)
         command = [sys.executable, "-m", "mcpweb", "up"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             until(lambda: _answers(port), "all of it runs")
             until(lambda: _roles(process.pid).keys() >= {"worker", "ticker"}, "worker and ticker run")
@@ -92,7 +92,7 @@ def supervised(scene: Scene) -> Outcome:
         finally:
             process.terminate()
             process.wait(30)
-    return Outcome(trial, f"back within {_BACK_S:g} s", took <= _BACK_S, f"back after {took:.1f} s")
+    return Outcome(trial, f"started again within {_BACK_S:g} s", took <= _BACK_S, f"after {took:.1f} s")
 
 
 def _again_and_again(scene: Scene, action: Callable[[], None]) -> Outcome:
