@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -49,13 +48,7 @@ def few_descriptors(scene: Scene) -> Outcome:
     """F29: 64 files and sockets for each worker, and 48 clients."""
     made = scene.made
     made.stop("web")
-    own = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # it can be lifted again: root may, and others start anew
-    try:
-        made.start_web()
-    finally:
-        with suppress(ValueError, PermissionError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, own)
+    made.start_web(descriptors=64)
     until(made.is_ready, "the web server answers with few descriptors")
     trial = Trial(began=time.monotonic())
     crowded = clients.run(plan(made, clients=48, seconds=8.0, pause_s=0.0))

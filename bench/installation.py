@@ -31,7 +31,7 @@ OUT_OF_REACH = {
 """Every limit is on, so that its cost is in the figures, and none is reached."""
 _WITH_SOCKET = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); "
-    "os.execv(sys.argv[2], sys.argv[2:])"
+    "os.execvp(sys.argv[2], sys.argv[2:])"
 )
 """Hands the listening socket over as systemd does, so that it outlives the server behind it."""
 _READY_S = 60
@@ -76,8 +76,8 @@ class Installation:
         done = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout
 
-    def start_web(self) -> None:
-        """gunicorn on the socket that is kept; returns at once."""
+    def start_web(self, descriptors: int = 0) -> None:
+        """gunicorn on the socket that is kept, with at most so many descriptors a process; returns at once."""
         gunicorn = [
             sys.executable,
             "-m",
@@ -86,6 +86,8 @@ class Installation:
             str(ROOT / "deploy" / "gunicorn.conf.py"),
             "wsgi:application",
         ]
+        if descriptors:
+            gunicorn = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *gunicorn]
         command = [sys.executable, "-c", _WITH_SOCKET, str(self.listener.fileno()), *gunicorn]
         fd = self.listener.fileno()
         with (self.home / "web.log").open("ab") as log:
