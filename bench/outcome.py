@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from bench.trial import Trial
@@ -28,5 +29,9 @@ class Outcome:
 
 
 def words(trial: Trial) -> str:
-    """The first answer that was not good, for whoever looks for the reason."""
-    return " ".join(f"{one.kind} {one.status} {one.words[-120:]}".strip() for one in trial.failed[:1])
+    """How many answers of which status were not good, and the first that was no refusal (503), for the reason."""
+    counts = Counter(one.status for one in trial.failed)
+    said = [f"{status or 'no answer'}: {count:,}" for status, count in sorted(counts.items())]
+    odd = next((one for one in trial.failed if one.status != 503), None)
+    reason = "" if odd is None else f" ({odd.kind}: {' '.join(odd.words[-160:].split())})"
+    return ", ".join(said) + reason

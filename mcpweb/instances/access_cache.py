@@ -191,13 +191,13 @@ class AccessCache:
             raise Unavailable(_AWAY)
         # The generation first: a change between the two reads then leaves an entry that is stale from the start.
         generation, loaded_at, asked_at = self._generations.current(instance_id), clock.monotonic(), time.monotonic()
-        with self._app_context():
-            try:
+        try:
+            with self._app_context():  # a connection may be lost only when its session ends with the context
                 access = self._read(instance_id, token_hash)
-            except (OperationalError, PoolTimeout) as error:
-                self._failed_at = clock.monotonic()
-                log.error("the database does not answer", extra={"error": type(error).__name__})
-                raise Unavailable(_AWAY) from None
+        except (OperationalError, PoolTimeout) as error:
+            self._failed_at = clock.monotonic()
+            log.error("the database does not answer", extra={"error": type(error).__name__})
+            raise Unavailable(_AWAY) from None
         self._database.note_answer(asked_at)
         if access is not None:
             with self._lock:

@@ -7,9 +7,11 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from mcpweb.config import Settings
+from mcpweb.database import db
 from tests.fault_proxy import FaultProxy
 from tests.instances import endpoint
 from tests.waiting import until
@@ -66,3 +68,25 @@ def test_a_token_that_was_never_seen_is_refused_as_well(host, to_database, make_
     assert endpoint.call(host, other.id, other_token)[0] == 503
     to_database.set("pass")
     until(lambda: endpoint.works(host, other.id, other_token), "calls are answered again")
+
+
+def test_a_call_whose_connection_is_lost_after_the_last_question_is_refused_and_no_bug(
+    host, to_database, make_instance
+):
+    instance, token = make_instance()
+    until(lambda: endpoint.works(host, instance.id, token), "calls are answered")
+    with host.app_context():
+        engine = db.engine
+
+    def lose(connection, cursor, statement, *_):
+        if "FROM stop" in statement:
+            to_database.set("refuse")
+
+    host.extensions["mcpweb_house"].access.clear()
+    event.listen(engine, "after_cursor_execute", lose)
+    try:
+        status, answer = endpoint.call(host, instance.id, token)
+    finally:
+        event.remove(engine, "after_cursor_execute", lose)
+
+    assert (status, answer["error"]["message"]) == (503, "The database does not answer. Try again in a minute.")
