@@ -28,6 +28,7 @@ from mcpweb.database import db, transaction
 from mcpweb.instances import key_checks, registration
 from mcpweb.instances.house import House
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
+from mcpweb.jobs import timetable
 
 VIEWERS = 50
 """So many of the users are signed in and look at pages."""
@@ -63,6 +64,8 @@ def main() -> None:
     with app.app_context():
         migrating.upgrade()
         registration.register(house.registry)
+        with transaction():
+            timetable.insert_missing(db.session.connection(), clock.utcnow())
         owners = _users(options.users)
         mine = [owners[number % len(owners)] for number in range(options.instances)]
         called = _connect("github", mine, house.keyring)
