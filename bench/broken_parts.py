@@ -24,18 +24,18 @@ _BACK_S = 10.0
 
 
 def reloaded(scene: Scene) -> Outcome:
-    """F16: HUP every few seconds."""
+    """HUP every few seconds."""
     master = scene.made.running["web"]
     return _again_and_again(scene, lambda: _reload(scene.made, master.pid))
 
 
 def deployed(scene: Scene) -> Outcome:
-    """F16: TERM, and the new program at once on the socket that is kept, as systemd does it."""
+    """TERM, and the new program at once on the socket that is kept, as systemd does it."""
     return _again_and_again(scene, lambda: _replace(scene.made))
 
 
 def killed(scene: Scene) -> Outcome:
-    """F15: one of two workers, without warning."""
+    """One of two workers, without warning."""
     made = scene.made
     with under_load(made) as trial:
         os.kill(_workers(made)[0], signal.SIGKILL)
@@ -45,7 +45,7 @@ def killed(scene: Scene) -> Outcome:
 
 
 def few_descriptors(scene: Scene) -> Outcome:
-    """F29: 64 files and sockets for each worker, and 48 clients."""
+    """64 files and sockets for each worker, and 48 clients."""
     made = scene.made
     made.stop("web")
     made.start_web(descriptors=64)
@@ -64,7 +64,7 @@ def few_descriptors(scene: Scene) -> Outcome:
 
 
 def supervised(scene: Scene) -> Outcome:
-    """F4: `mcpweb up`, whose ticker and worker are killed."""
+    """`mcpweb up`, whose ticker and worker are killed."""
     trial = Trial()
     with tempfile.TemporaryDirectory(prefix="mcpweb-bench-") as home:
         port = free_port()

@@ -31,7 +31,7 @@ _ROUND_S = 8.0
 
 
 def without_redis(scene: Scene) -> Outcome:
-    """F1: it is killed, and started again later."""
+    """It is killed, and started again later."""
     made = scene.made
     with under_load(made) as trial, switching(made, trial):
         made.stop("redis", signal.SIGKILL)
@@ -41,7 +41,7 @@ def without_redis(scene: Scene) -> Outcome:
 
 
 def silent_redis(scene: Scene) -> Outcome:
-    """F2: connections are taken and stay open, and nothing comes."""
+    """Connections are taken and stay open, and nothing comes."""
     made = scene.made
     with under_load(made) as trial, _frozen(made.parts["redis"]):
         time.sleep(scene.gone_s)
@@ -51,7 +51,7 @@ def silent_redis(scene: Scene) -> Outcome:
 
 
 def restarted_database(scene: Scene) -> Outcome:
-    """F9: PostgreSQL is restarted and cuts its connections."""
+    """PostgreSQL is restarted and cuts its connections."""
     with under_load(scene.made) as trial:
         scene.postgres.stop()
         scene.postgres.ensure_postgres_running()
@@ -60,7 +60,7 @@ def restarted_database(scene: Scene) -> Outcome:
 
 
 def stopped_database(scene: Scene) -> Outcome:
-    """F10: nobody listens where it was."""
+    """Nobody listens where it was."""
     with under_load(scene.made) as trial:
         scene.postgres.stop()
         time.sleep(scene.gone_s)
@@ -69,14 +69,14 @@ def stopped_database(scene: Scene) -> Outcome:
 
 
 def silent_database(scene: Scene) -> Outcome:
-    """F10: connections are taken and stay open, and nothing comes."""
+    """Connections are taken and stay open, and nothing comes."""
     with under_load(scene.made) as trial, _frozen(scene.postgres.get_pid()):
         time.sleep(scene.gone_s)
     return _refused(trial)
 
 
 def full_disk(scene: Scene) -> Outcome:
-    """F17: nothing more can be written to the logs."""
+    """Nothing more can be written to the logs."""
     if scene.logs_disk is None:
         return Outcome(Trial(), "not one call lost", True, "not tried: mounting a disk needs root")
     with under_load(scene.made, kinds={"call": 90, "tools": 10}) as trial:
@@ -89,7 +89,7 @@ def full_disk(scene: Scene) -> Outcome:
 
 
 def hanging_service(scene: Scene) -> Outcome:
-    """F12: 50 callers of a service that never answers, and everybody else."""
+    """50 callers of a service that never answers, and everybody else."""
     made = scene.made
     alone = clients.run(plan(made, seconds=_ROUND_S))
     callers = clients.Running(plan(made, clients=HANGING, kinds={"hanging": 1}, pause_s=0.0, seconds=1.0))
@@ -109,7 +109,7 @@ def hanging_service(scene: Scene) -> Outcome:
 
 
 def ten_thousand_ends(scene: Scene) -> Outcome:
-    """F27: 10,000 instances end in the same second; those that are called are others."""
+    """10,000 instances end in the same second; those that are called are others."""
     made = scene.made
     kept = [one for one, _ in Crowd.read(Path(made.home / "crowd.json")).endpoints[: CALLED.stop]]
     with psycopg.connect(scene.postgres.get_uri(), autocommit=True) as connection:

@@ -1,7 +1,7 @@
 """`python -m bench.faults [--short] [--only NAME]`: everything that breaks, broken under load.
 
 nginx, two gunicorn workers, PostgreSQL, Valkey, worker and ticker, 12,000 instances; sixteen clients call and look at
-pages meanwhile. One row a fault, as THREATS.md numbers them. Exit code 1: more was lost, or for longer, than promised.
+pages meanwhile. One row a fault. Exit code 1: more was lost, or for longer, than promised.
 """
 
 from __future__ import annotations
