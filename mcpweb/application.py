@@ -56,7 +56,7 @@ from mcpweb.logs.writing import MB, LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
 from mcpweb.revision import RevisionWatch
 from mcpweb.shipped import folder
-from mcpweb.web import closed, errors, filters, guard, headers, mailbox, updating
+from mcpweb.web import closed, errors, filters, guard, headers, mailbox, static_files, updating
 from mcpweb.web import routes as web_routes
 from mcpweb.web.client_address import ClientAddress
 from mcpweb.web.session_cookie import SessionCookies
@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     given = settings or config.load(os.environ)
     settings = with_keys(given)
-    app = Flask("mcpweb", template_folder="templates", static_folder="static")
+    app = Flask("mcpweb", template_folder="templates", static_folder="static", static_url_path=static_files.address())
     app.config.update(_flask_config(settings))
     app.session_interface = SessionCookies()
     events.start(LogFiles(settings.home / "logs", settings.log_user_mb_per_day * MB))

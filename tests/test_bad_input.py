@@ -19,6 +19,7 @@ from mcpweb.database import db
 from mcpweb.extensions import limiter
 from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from mcpweb.logs.models import AuditEvent
+from mcpweb.web import static_files
 from mcpweb.web.current import settings as current_settings
 from tests.form_client import FormClient, filled
 from tests.instances.connecting import GOOD
@@ -352,6 +353,6 @@ def test_an_odd_address_is_not_found_or_refused(path, app, alice, monkeypatch):
 )
 def test_odd_headers_are_no_fault(headers, app, browser, monkeypatch):
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
-    for path in ("/sign-in", "/instances", "/static/css/base.css", "/services/github/logo.svg"):
+    for path in ("/sign-in", "/instances", f"{static_files.address()}/css/base.css", "/services/github/logo.svg"):
         assert browser.open("GET", path, **headers).status in (200, 303, 304, 416)
         assert browser.open("POST", path, **headers).status in (400, 403, 405)

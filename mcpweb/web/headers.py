@@ -6,12 +6,13 @@ from flask import Flask, Response, g, request
 
 from mcpweb import clock
 from mcpweb.logs import context, events, traces
+from mcpweb.web import static_files
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -39,12 +40,13 @@ def init_app(app: Flask, *, https: bool) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if https:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        if request.endpoint != "static":
-            response.headers.setdefault("Cache-Control", "no-store")
+        if request.endpoint == "static" and response.status_code < 400:
+            response.headers["Cache-Control"] = static_files.CACHING
+        response.headers.setdefault("Cache-Control", "no-store")
         if "request_id" in g:
             response.headers["X-Request-Id"] = g.request_id
             events.request(

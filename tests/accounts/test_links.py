@@ -17,6 +17,7 @@ from mcpweb.accounts.models import Purpose, User, UserSession, UserToken
 from mcpweb.config import Settings
 from mcpweb.crypto import derive
 from mcpweb.database import db, transaction
+from mcpweb.web import static_files
 from mcpweb.web.current import settings as current_settings
 from tests.ageing import age
 from tests.conftest import user
@@ -314,7 +315,7 @@ ELSEWHERE = [
     "/no-such-page",
     "/sign-out",
     "/sign-in",
-    "/static/css/base.css",
+    f"{static_files.address()}/css/base.css",
     "/services//evil.example/connect",
     "@evil.example",
     "?next=//evil.example",

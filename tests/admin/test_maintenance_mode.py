@@ -11,6 +11,7 @@ from mcpweb.admin import maintenance_mode
 from mcpweb.database import db
 from mcpweb.errors import InvalidInput
 from mcpweb.logs.models import AuditEvent
+from mcpweb.web import static_files
 from tests.form_client import FormClient, Page
 from tests.instances import endpoint
 
@@ -53,7 +54,7 @@ def test_the_very_next_page_and_call_are_turned_away_and_administrators_go_on(
     stranger = new_browser()
     assert stranger.get("/instances").status == stranger.get("/").status == 503
     assert "Sign in as an administrator" in stranger.get("/instances").text
-    for path in ("/sign-in", "/help", "/healthz", "/static/css/base.css", "/readyz"):
+    for path in ("/sign-in", "/help", "/healthz", f"{static_files.address()}/css/base.css", "/readyz"):
         assert stranger.get(path).status == 200, path
     page = carol.get("/instances")
     assert page.status == 200 and "everybody else is turned away" in page.text

@@ -6,7 +6,10 @@ import re
 
 import pytest
 
-PATHS = ["/sign-in", "/help", "/no-such-page", "/healthz", "/services/github/logo.svg", "/static/css/base.css"]
+from mcpweb.web import static_files
+
+SHEET = f"{static_files.address()}/css/base.css"
+PATHS = ["/sign-in", "/help", "/no-such-page", "/healthz", "/services/github/logo.svg", SHEET]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -33,7 +36,39 @@ def test_no_page_is_kept_by_a_cache(path, alice):
 
 def test_files_are_kept_by_caches(browser):
     assert "no-store" not in browser.open("GET", "/services/github/logo.svg").headers["Cache-Control"]
-    assert "no-store" not in browser.open("GET", "/static/css/base.css").headers.get("Cache-Control", "")
+    assert browser.open("GET", SHEET).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    for path in (SHEET.replace("base", "none"), "/static/0123456789abcdef/css/base.css", "/static/css/base.css"):
+        missed = browser.open("GET", path)
+        assert (missed.status, missed.headers["Cache-Control"]) == (404, "no-store"), (
+            "nobody keeps that it is not there"
+        )
+
+
+def test_the_address_of_files_changes_with_their_contents_and_their_names(tmp_path, monkeypatch):
+    def address(**files: str) -> str:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / f"{name}.css").write_text(text)
+        monkeypatch.setattr(static_files, "FOLDER", folder)
+        static_files.digest.cache_clear()
+        return static_files.address()
+
+    try:
+        first = address(a="red", b="")
+        assert re.fullmatch("/static/[0-9a-f]{16}", first)
+        assert address(a="red", b="") == first
+        assert (
+            len({first, address(a="blue", b=""), address(a="red", c=""), address(a="", b="red"), address(a="red")}) == 5
+        )
+    finally:
+        static_files.digest.cache_clear()
+
+
+def test_every_page_names_its_files_by_the_address_that_holds_their_hash(browser):
+    named = re.findall(r'(?:href|src)="(/static/[^"]+)"', browser.get("/sign-in").text)
+    assert len(named) >= 3 and all(path.startswith(f"{static_files.address()}/") for path in named)
+    assert all(browser.open("GET", path).status == 200 for path in named)
 
 
 def test_every_request_has_an_id_of_its_own_that_its_error_page_shows(browser):
