@@ -19,6 +19,7 @@ from mcpweb import (
     upkeep_commands,
 )
 from mcpweb.errors import AppError
+from mcpweb.nginx import commands as nginx_commands
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,6 +49,8 @@ cli.add_command(upkeep_commands.maintenance)
 cli.add_command(upkeep_commands.rotate_keys)
 cli.add_command(stop_commands.stop)
 cli.add_command(stop_commands.lift)
+cli.add_command(nginx_commands.nginx_config)
+cli.add_command(nginx_commands.nginx_files)
 
 
 def main() -> NoReturn:

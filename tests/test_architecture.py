@@ -31,7 +31,7 @@ LAYERS = [
     {"admin"},
     {"application"},
     {"backup"},
-    {"backup_commands", "log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands", "tracing"},
+    {"backup_commands", "log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands", "tracing", "nginx"},
     {"wsgi", "cli"},
     {"__main__"},
 ]

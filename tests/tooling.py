@@ -17,7 +17,7 @@ from pathlib import Path
 import playwright
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
-DEBIAN_PACKAGES = ("chromium", "fonts-liberation", "libatomic1")
+DEBIAN_PACKAGES = ("chromium", "fonts-liberation", "libatomic1", "nginx-light")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CONFORMANCE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 AXE = "axe-core@4.14.1"
@@ -50,6 +50,15 @@ def node22() -> Path:
     return _node_from_wheel() / "bin" / "node"
 
 
+@cache
+def nginx() -> Path:
+    """The web server that stands in front in production."""
+    for name in ("nginx", "/usr/sbin/nginx"):  # ordinary users do not have Debian's place on their PATH
+        if found := shutil.which(name):
+            return Path(found)
+    raise Missing("no nginx on the PATH (install Debian's package nginx-light)")
+
+
 def conformance() -> list[str]:
     """The command of the official MCP conformance suite, to be followed by its arguments."""
     return [str(node22()), str(_npm_package(CONFORMANCE) / "dist" / "index.js")]
@@ -61,7 +70,7 @@ def axe() -> Path:
 
 
 def install_debian_packages() -> None:
-    """Have apt install what the browser tests need, where there is an apt and we may call it."""
+    """Have apt install what the tests with a browser and with nginx need, where there is an apt and we may call it."""
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         return
@@ -74,12 +83,14 @@ def main() -> None:
     """Fetch everything, and say what can not be had."""
     try:
         chromium()
+        nginx()
     except Missing:
         install_debian_packages()
     tools: dict[str, Callable[[], object]] = {
         "Chromium": chromium,
         "MCP conformance suite": conformance,
         "axe-core": axe,
+        "nginx": nginx,
     }
     for name, find in tools.items():
         try:

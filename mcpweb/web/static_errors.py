@@ -1,4 +1,4 @@
-"""`python -m mcpweb.web.static_errors`: writes the pages that nginx shows when no web process answers."""
+"""`python -m mcpweb.web.static_errors`: writes the pages that nginx shows when it answers by itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mcpweb.web.error_words import MAINTENANCE, WORDS, Words
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHEETS = ("tokens", "base", "fault")
 _PAGES: Mapping[str, tuple[int, Words]] = {
-    **{str(status): (status, WORDS[status]) for status in (502, 503, 504)},
+    **{str(status): (status, WORDS[status]) for status in (400, 413, 429, 431, 502, 503, 504)},
     "maintenance": (503, MAINTENANCE),
 }
 

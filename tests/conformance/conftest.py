@@ -12,6 +12,8 @@ from tests.conformance.proxy import TokenProxy
 from tests.served import served
 
 HERE = Path(__file__).resolve().parent
+PLUGIN = {"MCPWEB_PLUGINS": str(HERE / "plugins"), "MCPWEB_PORTS_FILE": str(HERE / "ports.toml")}
+"""The settings that add the fixture plugin."""
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +32,7 @@ def url_of_five_calls(tmp_path: Path, redis_url: str) -> Iterator[str]:
 
 @contextmanager
 def _serving(home: Path, redis_url: str, **limits: str) -> Iterator[str]:
-    settings = {
-        "MCPWEB_HOME": str(home),
-        "MCPWEB_REDIS_URL": redis_url,
-        "MCPWEB_PLUGINS": str(HERE / "plugins"),
-        "MCPWEB_PORTS_FILE": str(HERE / "ports.toml"),
-    }
+    settings = {"MCPWEB_HOME": str(home), "MCPWEB_REDIS_URL": redis_url, **PLUGIN}
     with served("conformance", "alice@example.com", **settings, **limits) as server:
         path, token = server.instances[0]
         with TokenProxy(server.port, path, token) as proxy:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 
 _OWN = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 """Headers that belong to one connection, or that our side writes itself."""
 
 
+def _connection(port: int, authority: Path | None) -> HTTPConnection:
+    if authority is None:
+        return HTTPConnection("127.0.0.1", port)
+    return HTTPSConnection("127.0.0.2", port, context=ssl.create_default_context(cafile=str(authority)))
+
+
 class TokenProxy:
     """While it is entered, `url` leads to one path of a server on a port of this machine."""
 
-    def __init__(self, port: int, path: str, token: str) -> None:
+    def __init__(self, port: int, path: str, token: str, authority: Path | None = None) -> None:
+        """With `authority`, the certificates that it signs are asked for, at nginx' address."""
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
+                dropped = _OWN | ({"host"} if authority else set())  # the certificate is for another
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
                 headers["Authorization"] = f"Bearer {token}"
-                upstream = HTTPConnection("127.0.0.1", port)
+                upstream = _connection(port, authority)
                 upstream.request(self.command, path, body, headers)
                 answer = upstream.getresponse()
                 self.send_response(answer.status)
