@@ -1,6 +1,7 @@
 """Makes .venv from setup.cfg and constraints.txt, then does what was asked for. Standard library only.
 
 python3 bootstrap.py run [ARGUMENTS OF mcpweb up]
+python3 bootstrap.py loopback [ARGUMENTS OF mcpweb loopback]
 python3 bootstrap.py test [ARGUMENTS OF pytest]      with arguments, pytest alone runs
 python3 bootstrap.py freeze                          writes constraints.txt anew from the ranges in setup.cfg
 """
@@ -39,16 +40,16 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     if command == "freeze":
         return freeze()
-    if command not in ("run", "test"):
+    if command not in ("run", "loopback", "test"):
         print(__doc__)
         return 2
     install(extras=["test"] if command == "test" else [])
-    return test(rest) if command == "test" else run(rest)
+    return test(rest) if command == "test" else become("up" if command == "run" else command, rest)
 
 
-def run(rest: list[str]) -> NoReturn:
-    """Become `mcpweb up`."""
-    os.execv(PYTHON, [str(PYTHON), "-m", "mcpweb", "up", *rest])
+def become(command: str, rest: list[str]) -> NoReturn:
+    """Become `mcpweb` with this command."""
+    os.execv(PYTHON, [str(PYTHON), "-m", "mcpweb", command, *rest])
 
 
 def test(rest: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -80,6 +81,16 @@ def up(verbose: bool) -> None:
             )
         )
     )
+
+
+@cli.command()
+@click.argument("folder", default="loopback", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--verbose", is_flag=True, help="Show everything that the programs print.")
+def loopback(folder: Path, verbose: bool) -> None:
+    """Run what production consists of, all on loopback: nginx, PostgreSQL, Redis, web, worker, ticker."""
+    from mcpweb.supervisor.loopback import supervise
+
+    sys.exit(supervise(config.load(os.environ), os.environ, folder, verbose))
 
 
 @cli.command()

@@ -9,12 +9,14 @@ _informational = re.compile(
     r"\b(INFO|DEBUG)\b"
     r"|^\d+:\w \d+ \w+ \d+ [\d:.]+ [*.-] "  # Redis marks its levels; the missing one, #, is a warning
     r"|^\d+:signal-handler "
+    r"|\] (LOG|ERROR|HINT|DETAIL|STATEMENT):  "  # PostgreSQL; whoever sent a wrong statement logs it
 )
 # Redis 7 and Valkey mark these as warnings, too. The last is said at every start on most machines, and matters to
 # servers with much more data than our queues.
 _noise = re.compile(
     r" # (oO0O|\w+ version=|Configuration loaded|Server initialized|User requested shutdown|\w+ is now ready to exit"
     r"|WARNING Memory overcommit)"
+    r"|FATAL:  the database system is starting up$"
 )
 
 

@@ -35,7 +35,7 @@ def supervise(options: Options) -> int:
     home = options.home.resolve()
     os.umask(0o077)  # whatever anyone of us writes is for this user alone
     try:
-        with own_home(home) as note, _redis(home, options.has_redis) as (redis, redis_environ):
+        with own_home(home) as note, redis_here(home, options.has_redis) as (redis, redis_environ):
             port = free_port(*options.bind, say)
             bind = f"{_bracketed(options.bind[0])}:{port}"
             url = options.public_url or f"http://{bind}"
@@ -47,7 +47,7 @@ def supervise(options: Options) -> int:
             environ = {"MCPWEB_HOME": str(home), "MCPWEB_BIND": bind, "MCPWEB_PUBLIC_URL": url, **redis_environ}
             # Unbuffered, so that the lines of a program that fails arrive before its end is noticed.
             loop = Loop(roles, {**os.environ, "PYTHONUNBUFFERED": "1", **environ}, is_verbose=options.is_verbose)
-            return _run(loop, url, home)
+            return run(loop, url, {"Data folder": str(home)})
     except (CanNotStart, embedded_redis.NoServer) as error:
         say(str(error))
         return 1
@@ -58,7 +58,7 @@ def _bracketed(host: str) -> str:
 
 
 @contextmanager
-def _redis(home: Path, has_redis: bool) -> Iterator[tuple[list[Role], dict[str, str]]]:
+def redis_here(home: Path, has_redis: bool) -> Iterator[tuple[list[Role], dict[str, str]]]:
     """The role of the embedded server and what tells the others where it is; neither when one is named already."""
     if has_redis:
         yield [], {}
@@ -72,10 +72,14 @@ def _redis(home: Path, has_redis: bool) -> Iterator[tuple[list[Role], dict[str, 
             shutil.rmtree(socket.parent, ignore_errors=True)
 
 
-def _run(loop: Loop, url: str, home: Path) -> int:
+def run(loop: Loop, url: str, rows: Mapping[str, str]) -> int:
+    """Keep the programs running until a signal ends them; once they are ready, say where, with some rows more.
+
+    Gives the exit code as `supervise` does.
+    """
     exit_code = 0
     try:
-        loop.run(lambda: _announce(loop, url, home))
+        loop.run(lambda: _announce(loop, url, rows))
         say("stopping …")
     except RoleFailed as failure:
         say(str(failure))
@@ -85,7 +89,7 @@ def _run(loop: Loop, url: str, home: Path) -> int:
     return exit_code
 
 
-def _announce(loop: Loop, url: str, home: Path) -> None:
+def _announce(loop: Loop, url: str, rows: Mapping[str, str]) -> None:
     said = "\n".join(loop.running["prepare"].answer)
     try:
         prepared = json.loads(said)
@@ -93,11 +97,6 @@ def _announce(loop: Loop, url: str, home: Path) -> None:
         prepared = {}
     for warning in prepared.get("warnings", []):
         say(warning)
-    rows = {
-        "First administrator": prepared.get("setup_link"),
-        "Mailbox": prepared.get("mailbox"),
-        "Data folder": str(home),
-        "To stop": "Ctrl-C",
-    }
-    lines = [f"  {title:<21}{value}" for title, value in rows.items() if value]
+    links = {"First administrator": prepared.get("setup_link"), "Mailbox": prepared.get("mailbox")}
+    lines = [f"  {title:<21}{value}" for title, value in {**links, **rows, "To stop": "Ctrl-C"}.items() if value]
     show_block("\n".join(["", f"mcpweb is ready: {url}", "", *lines, ""]))
