@@ -24,6 +24,8 @@ from mcpweb.supervisor.probe import Question
 from mcpweb.supervisor.roles import Role, app_roles, web_question
 from mcpweb.supervisor.up import redis_here, run
 
+BEHIND = "127.0.0.2"
+"""Where the web processes listen: on the services' own ports, too, which nginx has on 127.0.0.1."""
 PORT = 8443
 POSTGRES_PORT = 5433
 DEFAULTS = {
@@ -45,13 +47,13 @@ def supervise(settings: Settings, environ: Mapping[str, str], folder: Path, is_v
     try:
         with own_home(home) as note, redis_here(home, bool(settings.redis_url)) as (stores, own):
             web, url = _addresses(settings)
-            note(f"http://127.0.0.1:{web}")
+            note(f"http://{BEHIND}:{web}")
             if not settings.database_url:
                 role, own["MCPWEB_DATABASE_URL_FILE"] = _postgres(folder)
                 stores.append(role)
-            own |= {"MCPWEB_HOME": str(home), "MCPWEB_BIND": f"127.0.0.1:{web}", "MCPWEB_PUBLIC_URL": url}
+            own |= {"MCPWEB_HOME": str(home), "MCPWEB_BIND": f"{BEHIND}:{web}", "MCPWEB_PUBLIC_URL": url}
             mine = {**DEFAULTS, **environ, **own}
-            ready = web_question(("127.0.0.1", web), url)
+            ready = web_question((BEHIND, web), url)
             roles = [*stores, _nginx(folder, url, mine), *app_roles(ready, tuple(one.name for one in stores))]
             rows = {
                 "Data, keys and logs": str(folder),
@@ -70,7 +72,7 @@ def _addresses(settings: Settings) -> tuple[int, str]:
     if wanted.scheme != "https" or not is_loopback(wanted.hostname or ""):
         raise CanNotStart("all of this is for loopback: MCPWEB_PUBLIC_URL must begin with https://localhost.")
     public = free_port("127.0.0.1", wanted.port or 443, say)
-    return free_port("127.0.0.1", settings.bind[1], say), f"https://{wanted.hostname}:{public}"
+    return free_port(BEHIND, settings.bind[1], say), f"https://{wanted.hostname}:{public}"
 
 
 def _postgres(folder: Path) -> tuple[Role, str]:
@@ -83,25 +85,35 @@ def _postgres(folder: Path) -> tuple[Role, str]:
 
 
 def _nginx(base: Path, url: str, environ: Mapping[str, str]) -> Role:
-    """nginx with what `mcpweb nginx-config` prints."""
+    """nginx with what `mcpweb nginx-config` prints and `mcpweb nginx-files` copies."""
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if not nginx:
         raise CanNotStart("nginx is not installed (on Debian: apt install nginx-light).")
     folder = base / "nginx"
     folder.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        base.chmod(0o711)  # nginx' workers are another user, and read the files
+        folder.chmod(0o711)
     signed, key = certificate.self_signed(folder)
-    command = [sys.executable, "-m", "mcpweb", "nginx-config", "--certificate", str(signed), "--key", str(key)]
-    printed = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
-    if printed.returncode:
-        raise CanNotStart(f"nginx could not be configured: {printed.stderr.strip()}")
+    _mcpweb(["nginx-files", str(folder / "files")], environ)
+    places = ["--certificate", str(signed), "--key", str(key), "--files", str(folder / "files"), "--logs", str(folder)]
     configuration = folder / "nginx.conf"
-    configuration.write_text(printed.stdout, "utf-8")
+    configuration.write_text(_mcpweb(["nginx-config", "--whole", *places], environ), "utf-8")
     # Killed, the master would leave its workers behind; it has to end as it is asked to.
     ending = ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
     started = [nginx, "-e", "stderr", "-p", f"{folder}/", "-c", str(configuration), "-g", "daemon off;"]
     # Plain http is refused at this port, and so answered.
     question = Question(("127.0.0.1", urlsplit(url).port or 443), b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 400")
     return Role(name="nginx", title="nginx", command=[*ending, *started], question=question)
+
+
+def _mcpweb(arguments: list[str], environ: Mapping[str, str]) -> str:
+    """What this command of ours prints."""
+    command = [sys.executable, "-m", "mcpweb", *arguments]
+    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode:
+        raise CanNotStart(f"mcpweb {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _command_line(folder: Path, environ: Mapping[str, str]) -> Path:
