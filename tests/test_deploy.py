@@ -1,0 +1,158 @@
+"""What `deploy/` ships says the same as the program: names of settings, commands, ports, times to end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcpweb import setting_names
+from mcpweb.cli import cli
+from mcpweb.config import Settings, load
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+UNITS = DEPLOY / "systemd"
+ROLES = {"web", "worker", "ticker"}
+MOST_EXPOSED = 1.5
+"""Of systemd's figures for a unit: 10 is unprotected."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The compose file, merged as compose does it."""
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return loaded
+
+
+def _ours(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: service for name, service in compose["services"].items() if service["image"] == "mcpweb"}
+
+
+def test_every_setting_and_command_that_is_shipped_exists(compose):
+    texts = {path: path.read_text() for path in DEPLOY.rglob("*") if path.is_file()}
+    shipped = {path: text for path, text in texts.items() if path.suffix not in (".py", ".html", ".toml")}
+
+    for path, text in shipped.items():
+        named = re.findall(r"MCPWEB_[A-Z_]*[A-Z]", text)
+        assert setting_names.unknown(dict.fromkeys(named, "")) == [], path
+    for path in UNITS.glob("*.service"):
+        (command,) = re.findall(r"^ExecStart=/opt/mcpweb/current/bin/mcpweb (\S+)$", path.read_text(), re.MULTILINE)
+        assert command in cli.commands and command == path.stem.removeprefix("mcpweb-")
+    plain = {name: service["command"] for name, service in _ours(compose).items() if "entrypoint" not in service}
+    assert plain == {name: [name] for name in ROLES | {"migrate"}}
+    containerfile = (DEPLOY / "Containerfile").read_text()
+    assert 'ENTRYPOINT ["mcpweb"]' in containerfile and 'CMD ["web"]' in containerfile
+
+
+def test_every_part_runs_and_they_all_start_with_the_units_and_with_compose(compose):
+    assert {path.stem.removeprefix("mcpweb-") for path in UNITS.glob("*.service")} == ROLES | {"migrate"}
+    for name in ROLES | {"migrate"}:
+        assert f"mcpweb-{name}.service" in (UNITS / "mcpweb.target").read_text()
+    assert compose["services"].keys() == ROLES | {"migrate", "front", "nginx", "postgres", "valkey"}
+
+
+def test_the_settings_of_the_image_and_of_compose_can_be_used(compose, tmp_path):
+    image = dict(re.findall(r"(MCPWEB_\w+)=(\S+)", (DEPLOY / "Containerfile").read_text()))
+    given = {"PUBLIC_URL": "https://mcp.example.org", "MAIL_SERVER": "smtp.example.org", "MAIL_FROM": "mcp@example.org"}
+    secrets = {
+        "database-url": "postgresql://mcpweb:secret@postgres/mcpweb",
+        "redis-url": "redis://:secret@valkey:6379/0",
+        "secret-key": "k" * 64,
+        "encryption-keys": "k1:c2VjcmV0",
+        "mail-password": "",
+    }
+    for name, text in secrets.items():
+        (tmp_path / name).write_text(text)
+    for service in _ours(compose).values():
+        assert set(service["secrets"]) == secrets.keys() <= compose["secrets"].keys()
+        environ = image | {
+            name: _filled(value, given).replace("/run/secrets", str(tmp_path))
+            for name, value in service["environment"].items()
+        }
+
+        settings = load(environ)
+
+        assert settings.database_url.startswith("postgresql+psycopg://") and settings.redis_url and settings.is_https
+        assert not settings.has_local_mailbox
+        nginx = compose["services"]["nginx"]["networks"]["front"]["ipv4_address"]
+        assert settings.trusted_proxies == (f"{nginx}/32",)
+
+
+def _filled(value: str, given: dict[str, str]) -> str:
+    """The value with what compose puts in place of ${NAME…}."""
+    found = re.fullmatch(r"\$\{MCPWEB_(\w+):([-?])(.*)\}", value)
+    return value if not found else given.get(found[1], found[3] if found[2] == "-" else "")
+
+
+def test_all_agree_on_the_port(compose):
+    host, port = Settings().bind
+    assert f"ListenStream={host}:{port}\n" in (UNITS / "mcpweb-web.socket").read_text()
+    containerfile = (DEPLOY / "Containerfile").read_text()
+    assert f"EXPOSE {port}\n" in containerfile and f"MCPWEB_BIND=0.0.0.0:{port}\n" in containerfile
+    web = compose["services"]["web"]
+    assert f"http://127.0.0.1:{port}/readyz" in web["healthcheck"]["test"][-1]
+    assert f"--web web:{port}" in compose["services"]["front"]["command"][0]
+    assert {name for name, service in compose["services"].items() if "ports" in service} == {"nginx"}
+
+
+def test_nobody_is_killed_before_the_graceful_time_of_gunicorn_is_over(compose):
+    (graceful_s,) = re.findall(r"^graceful_timeout = (\d+)", (DEPLOY / "gunicorn.conf.py").read_text(), re.MULTILINE)
+    (unit,) = re.findall(r"^TimeoutStopSec=(\d+)$", (UNITS / "mcpweb-web.service").read_text(), re.MULTILINE)
+    assert int(unit) > int(graceful_s)
+    assert int(compose["services"]["web"]["stop_grace_period"].removesuffix("s")) > int(graceful_s)
+
+
+def test_a_container_can_write_to_its_volumes_alone_and_is_nobody_special(compose):
+    for name, service in compose["services"].items():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert service["image"] == "mcpweb" or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), name
+        # Where it can write and nobody deletes is what the README lists.
+        for place in service.get("volumes", ()):
+            assert place.partition(":")[0] in compose["volumes"], name
+    last_stage = (DEPLOY / "Containerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", last_stage, re.MULTILINE)
+    assert not re.search(r"\bpip\b|gcc|build-essential|-dev\b", last_stage)
+    assert compose["networks"]["back"]["internal"]
+    assert compose["services"]["postgres"]["networks"] == compose["services"]["valkey"]["networks"] == ["back"]
+
+
+def test_the_secrets_of_the_units_are_credentials_and_in_no_environment():
+    text = (UNITS / "mcpweb-.service.d" / "50-common.conf").read_text()
+    loaded = dict(re.findall(r"^LoadCredential=([a-z-]+):(\S+)$", text, re.MULTILINE))
+    named = dict(re.findall(r"^Environment=(MCPWEB_\w+)_FILE=%d/([a-z-]+)$", text, re.MULTILINE))
+
+    assert set(named.values()) == loaded.keys()
+    assert all(path == f"/etc/mcpweb/secrets/{name}" for name, path in loaded.items())
+    assert {"MCPWEB_SECRET_KEY", "MCPWEB_ENCRYPTION_KEYS", "MCPWEB_DATABASE_URL", "MCPWEB_REDIS_URL"} <= named.keys()
+    assert "LimitCORE=0" in text
+
+
+def test_systemd_understands_the_units_and_finds_little_exposed(tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if not analyze:
+        pytest.skip("no systemd-analyze on the PATH (install Debian's package systemd)")
+    shutil.copytree(UNITS, tmp_path / "units")
+    for unit in (tmp_path / "units").glob("*.service"):
+        unit.write_text(unit.read_text().replace("/opt/mcpweb/current/bin", str(Path(sys.executable).parent)))
+    environ = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path / 'units'}:"}
+    units = sorted(str(path) for path in (tmp_path / "units").glob("mcpweb*.*") if path.is_file())
+
+    said = subprocess.run([analyze, "verify", *units], env=environ, capture_output=True, text=True)
+
+    assert (said.returncode, said.stderr) == (0, "")
+    for unit in (unit for unit in units if unit.endswith(".service")):
+        command = [analyze, "security", "--offline=true", "--no-pager", unit]
+        table = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+        found = re.search(r"exposure level for (\S+): ([\d.]+)", table)
+        assert found, table
+        print(f"{found[1]}: exposure {found[2]}")
+        assert float(found[2]) <= MOST_EXPOSED, table
