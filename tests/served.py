@@ -47,6 +47,15 @@ class Served:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def prepared(service: str, *emails: str, **settings: str) -> list[tuple[str, str]]:
+    """Path and token of an instance for each address, made in the installation that the settings describe."""
+    command = [sys.executable, "-m", "tests.prepare", service, *emails]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
+    done = subprocess.run(command, cwd=ROOT, env={**clean, **settings}, stdout=subprocess.PIPE, check=True)
+    made = [json.loads(line) for line in done.stdout.splitlines()[-len(emails) :]]
+    return [(one["path"], one["token"]) for one in made]
+
+
 @contextmanager
 def served(service: str, *emails: str, **settings: str) -> Iterator[Served]:
     """Prepare an installation with these settings, and serve it; MCPWEB_HOME must be one of them."""
@@ -54,14 +63,11 @@ def served(service: str, *emails: str, **settings: str) -> Iterator[Served]:
         port = free.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
     environ |= {"MCPWEB_BIND": f"127.0.0.1:{port}", **settings}
-    command = [sys.executable, "-m", "tests.prepare", service, *emails]
-    prepared = subprocess.run(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, check=True)
-    made = [json.loads(line) for line in prepared.stdout.splitlines()[-len(emails) :]]
+    instances = prepared(service, *emails, **environ)
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), "wsgi:application"]
     process = subprocess.Popen(gunicorn, cwd=ROOT, env=environ)
     try:
         until(lambda: _listens(process, port), "gunicorn listens")
-        instances = [(one["path"], one["token"]) for one in made]
         yield Served(f"http://127.0.0.1:{port}", port, process, instances)
     finally:
         process.kill()  # its workers die with it, whatever a tool does that hangs

@@ -72,7 +72,7 @@ def _port(name: str, host: str, port: int, path: str, ours: bytes) -> Check:
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path, headers={"Host": f"localhost:{port}"})
-        is_ours = ours in connection.getresponse().read(1000).replace(b" ", b"")
+        is_ours = ours.replace(b" ", b"") in connection.getresponse().read(1000).replace(b" ", b"")
     except (OSError, http.client.HTTPException):
         is_ours = False
     finally:

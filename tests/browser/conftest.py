@@ -62,6 +62,7 @@ def open_page(chromium: Browser, live: Live) -> Iterator[OpenPage]:
         person = person or live.visitor()
         context = chromium.new_context(
             base_url=live.url,
+            ignore_https_errors=True,  # of deploy/loopback, whose certificate is its own
             viewport={"width": width, "height": 800},
             extra_http_headers={"X-Forwarded-For": person.headers["X-Forwarded-For"]},
             **options,

@@ -17,13 +17,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import requests
 
+from tests import loopback
 from tests.form_client import FormClient, OverHttp
 from tests.spec_server import TOKENS, SpecServer
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
+_DATETIME = """
+CREATE FUNCTION datetime(at timestamptz, shift text) RETURNS timestamptz LANGUAGE sql AS 'SELECT at + shift::interval';
+CREATE FUNCTION datetime(at text, shift text) RETURNS timestamptz LANGUAGE sql AS 'SELECT now() + shift::interval';
+CREATE FUNCTION datetime(at text) RETURNS timestamptz LANGUAGE sql AS 'SELECT now()';
+"""
+"""SQLite's function, for the statements of these tests."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,10 @@ class Live:
     url: str
     setup_link: str
     home: Path
+    database_url: str = ""
+    """Of PostgreSQL; empty for SQLite in the home."""
+    environ: dict[str, str] = field(default_factory=dict)
+    """The settings that its command line needs besides."""
     addresses: Iterator[str] = field(
         default_factory=lambda: (f"127.1.{n // 250}.{n % 250 + 1}" for n in itertools.count())
     )
@@ -86,7 +98,7 @@ class Live:
         """Run `mcpweb` in the home of the installation; returns what it says."""
         command = [sys.executable, "-m", "mcpweb", *arguments]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
-        environ |= {"MCPWEB_HOME": str(self.home), "MCPWEB_BIND": urlsplit(self.url).netloc}
+        environ |= {"MCPWEB_HOME": str(self.home), "MCPWEB_BIND": urlsplit(self.url).netloc, **self.environ}
         done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -123,13 +135,24 @@ class Live:
 
     def write(self, statement: str, *values: str | float | None) -> None:
         """Change rows behind the program's back: time that has passed, or what only a job finds out."""
+        if self.database_url:
+            with psycopg.connect(self.database_url) as connection:
+                assert connection.execute(statement.replace("?", "%s"), values).rowcount > 0, statement
+            return
         with closing(sqlite3.connect(self.home / "mcpweb.sqlite3", timeout=10)) as database, database:
             assert database.execute(statement, values).rowcount > 0, statement
 
 
 @contextmanager
 def running(folder: Path, github: SpecServer) -> Iterator[Live]:
-    """`mcpweb up`, with GitHub's double in GitHub's place."""
+    """`mcpweb up`, or `deploy/loopback` where that is wanted, with GitHub's double in GitHub's place."""
+    if loopback.IS_WANTED:
+        with loopback.loopback(MCPWEB_GITHUB_BASE_URL=github.url) as one:
+            with psycopg.connect(one.database_url) as connection:
+                connection.execute(_DATETIME)
+            link = urlsplit(one.setup_link).path
+            yield Live(one.url, link, one.folder / "home", one.database_url, one.settings)
+        return
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")} | {

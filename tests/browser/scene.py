@@ -100,7 +100,7 @@ def _administered(live: Live, people: _People, paths: dict[str, str]) -> dict[st
 def _alerts(live: Live) -> str:
     """Alerts in every state: a new one, one that somebody knows of, and one that is over."""
     # Nobody looks any more: the hosts are made up, so that their alerts would be over within minutes.
-    live.write("UPDATE schedule SET is_enabled = 0 WHERE job = 'watch_alerts'")
+    live.write("UPDATE schedule SET is_enabled = false WHERE job = 'watch_alerts'")
     host = "web-1.a-rather-long-domain.subsidiary.headquarters.example.com (a1b2c3)"
     admin = "admin@example.com"
     for subject, value, closed, known in (

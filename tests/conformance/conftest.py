@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import loopback
 from tests.conformance.proxy import TokenProxy
-from tests.served import served
+from tests.served import prepared, served
 
 HERE = Path(__file__).resolve().parent
 PLUGIN = {"MCPWEB_PLUGINS": str(HERE / "plugins"), "MCPWEB_PORTS_FILE": str(HERE / "ports.toml")}
@@ -32,6 +33,12 @@ def url_of_five_calls(tmp_path: Path, redis_url: str) -> Iterator[str]:
 
 @contextmanager
 def _serving(home: Path, redis_url: str, **limits: str) -> Iterator[str]:
+    if loopback.IS_WANTED:
+        with loopback.loopback(**PLUGIN, **limits) as one:
+            path, token = prepared("conformance", "alice@example.com", **one.settings)[0]
+            with TokenProxy(int(one.url.rpartition(":")[2]), path, token, one.authority, "localhost") as proxy:
+                yield proxy.url
+        return
     settings = {"MCPWEB_HOME": str(home), "MCPWEB_REDIS_URL": redis_url, **PLUGIN}
     with served("conformance", "alice@example.com", **settings, **limits) as server:
         path, token = server.instances[0]

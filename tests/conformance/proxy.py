@@ -13,17 +13,19 @@ _OWN = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 """Headers that belong to one connection, or that our side writes itself."""
 
 
-def _connection(port: int, authority: Path | None) -> HTTPConnection:
+def _connection(host: str, port: int, authority: Path | None) -> HTTPConnection:
     if authority is None:
         return HTTPConnection("127.0.0.1", port)
-    return HTTPSConnection("127.0.0.2", port, context=ssl.create_default_context(cafile=str(authority)))
+    return HTTPSConnection(host, port, context=ssl.create_default_context(cafile=str(authority)))
 
 
 class TokenProxy:
     """While it is entered, `url` leads to one path of a server on a port of this machine."""
 
-    def __init__(self, port: int, path: str, token: str, authority: Path | None = None) -> None:
-        """With `authority`, the certificates that it signs are asked for, at nginx' address."""
+    def __init__(
+        self, port: int, path: str, token: str, authority: Path | None = None, host: str = "127.0.0.2"
+    ) -> None:
+        """With `authority`, the certificates that it signs are asked for, at nginx' address: the host."""
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -33,7 +35,7 @@ class TokenProxy:
                 dropped = _OWN | ({"host"} if authority else set())  # the certificate is for another
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
                 headers["Authorization"] = f"Bearer {token}"
-                upstream = _connection(port, authority)
+                upstream = _connection(host, port, authority)
                 upstream.request(self.command, path, body, headers)
                 answer = upstream.getresponse()
                 self.send_response(answer.status)
