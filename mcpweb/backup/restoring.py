@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -91,15 +92,14 @@ def restore(order: Order, *, is_replacing: bool) -> Restored:
     known = since.look(manifest, settings.database, settings.home / "logs")
     order.tell("loading the database")
     with loading.in_place(order.reader, settings.database, stamp) as loaded:
-        aside = [str(path) for path in key_folder.write(keys, settings, stamp)]
-        logs = _logs(order)
-        with _application(settings, keys, loaded.url) as app:
+        with _logs(order) as logs, _application(settings, keys, loaded.url) as app:
             found = _examine(order, app)
             host = host_id(settings.home / "run")
             settled = settle(manifest, known, host=host, has_its_logs=bool(logs))
             recount()
             order.tell("building the log index anew")
             lines = _index_anew(app, settings, host)
+        aside = [str(path) for path in key_folder.write(keys, settings, stamp)]
     unheard = _forget_everywhere(app, settings)
     aside = [*([loaded.aside] if loaded.aside else []), *aside]
     return Restored(manifest, found, settled, known.source, aside, logs, lines, unheard)
@@ -161,14 +161,24 @@ def _examine(order: Order, app: Flask) -> list[Found]:
     ]
 
 
-def _logs(order: Order) -> int:
-    """Unpack the log files, where there are none: those that are there are newer."""
+@contextmanager
+def _logs(order: Order) -> Iterator[int]:
+    """Unpack the log files, where there are none: those that are there are newer. When the block fails, they go again.
+
+    Else the next attempt would take them for this host's own, of which nothing was counted yet.
+    """
     root = order.settings.home / "logs"
     if log_part.PART not in order.reader.manifest.parts or log_part.exist(root):
-        return 0
+        yield 0
+        return
     order.tell("unpacking the logs")
-    with order.reader.open(log_part.PART) as part:
-        return log_part.unpack(part, root)
+    try:
+        with order.reader.open(log_part.PART) as part:
+            files = log_part.unpack(part, root)
+        yield files
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
 
 
 def _index_anew(app: Flask, settings: Settings, host: str) -> int:
