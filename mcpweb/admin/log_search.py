@@ -123,8 +123,6 @@ def _bars(seen: Seen, rows: list[Row], time: _Clock, query: Query) -> None:
         seen.bars = overview.counted(rows, seen.width)
         return
     seen.bars, seen.is_estimate = time.ask(lambda index: overview.histogram(index, query, seen.width, rows))
-    if seen.is_estimate:
-        seen.complaints.append("So many lines fit that the bars are estimated by a sample of them.")
 
 
 def width(since: datetime, until: datetime) -> timedelta:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -27,6 +28,8 @@ _COPY = f"COPY {LINES} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
 _SHORT = "SET LOCAL jit = off; SET LOCAL work_mem = '16MB'; SET LOCAL random_page_cost = 1.5"
 """What is asked is over before a compiler has begun; and lines of a day are in the memory, or near."""
 _PREFIX = "line_"
+_NEAR = 50_000
+"""So many of the newest lines are looked at before the index of words is asked."""
 _MAX_WORD = 500
 """Characters; PostgreSQL takes 2046 bytes."""
 
@@ -97,9 +100,18 @@ class PostgresIndex(LogIndex):
         return found
 
     def newest(self, query: Query, columns: Sequence[str], most: int) -> list[Row]:
-        """One statement."""
+        """Looks at the newest of all lines first: it is slow to gather all lines of a frequent word and sort them."""
         names = ", ".join(COLUMNS[COLUMNS.index(name)] for name in columns)
-        return list(map(tuple, self._ask(query, f"SELECT ts, {names} {{}} ORDER BY ts DESC, id DESC LIMIT %s", most)))
+        plan, newest = read(query), "ORDER BY ts DESC, id DESC LIMIT %s"
+        then, at = _where(replace(plan, wanted=(), unwanted=(), equal={}, unequal={}))
+        fits, fitting = _where(replace(plan, since_ms=None, until_ms=None))
+        near = f"SELECT ts, {names} FROM (SELECT * FROM {LINES} {then} {newest}) AS near {fits} {newest}"
+        with self._connection() as connection:
+            rows = _rows(connection, near, (*at, _NEAR, *fitting, most)) if plan.wanted or plan.unwanted else []
+            if len(rows) < most:
+                fits, fitting = _where(plan)
+                rows = _rows(connection, f"SELECT ts, {names} FROM {LINES} {fits} {newest}", (*fitting, most))
+        return list(map(tuple, rows))
 
     def sample(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, str, str]]:
         """One statement, in which each span is a look into the index by time."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from mcpweb.logs import overview
+from mcpweb.logs import index_postgres, overview
 from mcpweb.logs.index import Bar, LogIndex
 from mcpweb.logs.index_line import EPOCH, IndexLine, parse
 from mcpweb.logs.index_postgres import PostgresIndex
@@ -177,12 +177,15 @@ def test_while_lines_come_in_the_bars_and_the_lines_tell_the_same(index):
     assert index.histogram(Query(), HALF_HOUR) == filled.bars(Query(), HALF_HOUR)
 
 
-def test_the_newest_lines_come_with_the_values_that_are_asked_for(filled):
+def test_the_newest_lines_come_with_the_values_that_are_asked_for(filled, monkeypatch):
     for rest in FILTERS:
         plan = read(Query(**rest))  # type: ignore[arg-type]
         every = sorted((line.ts for line in filled.lines if fits(plan, line)), reverse=True)
         rows = filled.index.newest(Query(**rest), ["level", "host"], 200)  # type: ignore[arg-type]
         assert [row[0] for row in rows] == every[:200], rest
+        monkeypatch.setattr(index_postgres, "_NEAR", 200)  # of few the first look must not be all
+        assert filled.index.newest(Query(**rest), ["level", "host"], 200) == rows, rest  # type: ignore[arg-type]
+        monkeypatch.undo()
     newest = max(filled.lines, key=lambda line: line.ts)
     assert filled.index.newest(Query(), COLUMNS, 1)[0][0] == newest.ts
 
