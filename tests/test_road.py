@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,24 +15,39 @@ import pytest
 
 from tests.form_client import FormClient, OverHttp
 from tests.installed import Installation, call, installed, new_database
+from tests.nginx.front import front, public_settings, trust
 from tests.spec_server import TOKENS, SpecServer
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 GITHUB_PORT = 8101
 
-# Both installations listen on the services' own ports, so they can not run at the same time.
+# All installations listen on the services' own ports, so they can not run at the same time.
 pytestmark = pytest.mark.xdist_group("service ports")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "nginx"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path, github: SpecServer) -> Iterator[Installation]:
-    """`mcpweb up` in an empty home, with GitHub's double in GitHub's place, and the services' own ports."""
+    """`mcpweb up` in an empty home, with GitHub's double in GitHub's place, and the services' own ports; or nginx."""
     environ = {"MCPWEB_GITHUB_BASE_URL": github.url, "MCPWEB_SERVICE_PORTS": "1"}
     if request.param == "postgresql":
         environ["MCPWEB_DATABASE_URL"] = new_database(request.getfixturevalue("postgres_url"), "road")
-    with installed(tmp_path, **environ) as running:
+    if request.param == "nginx":
+        yield from _behind_nginx(tmp_path, environ, request.getfixturevalue("monkeypatch"))
+    else:
+        with installed(tmp_path, **environ) as running:
+            yield running
+
+
+def _behind_nginx(folder: Path, environ: dict[str, str], patch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """The same with nginx in front, whose logs may hold no key afterwards."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        environ |= {"MCPWEB_BIND": f"127.0.0.1:{free.getsockname()[1]}", **public_settings()}
+    with installed(folder, **environ) as running, front(environ) as nginx:
+        trust(patch, nginx.authority)
         yield running
+        log = nginx.log()
+        assert "/sign-in/- " in log and not re.search(r"sign-in/[^- ]|mcpw_", log)
 
 
 def test_from_an_empty_home_to_a_logged_call_of_an_mcp_client(installation: Installation, github: SpecServer) -> None:
@@ -62,7 +78,8 @@ def test_from_an_empty_home_to_a_logged_call_of_an_mcp_client(installation: Inst
         tools, result = asyncio.run(call(endpoint[0], token[0], mode))
         assert {"get_me", "list_issues"} <= tools
         assert json.loads(result.content[0].text)["login"] == "octocat"
-    own_port = f"http://127.0.0.1:{GITHUB_PORT}/{endpoint[0].rpartition('/')[2]}/mcp"
+    here = urlsplit(installation.url)
+    own_port = f"{here.scheme}://{here.hostname}:{GITHUB_PORT}/{endpoint[0].rpartition('/')[2]}/mcp"
     tools, _ = asyncio.run(call(own_port, token[0], "2026-07-28"))
     assert "get_me" in tools
 
@@ -86,7 +103,9 @@ def test_from_an_empty_home_to_a_logged_call_of_an_mcp_client(installation: Inst
 
 def _two_on_one_connection(url: str, path: str) -> list[int]:
     """The statuses of a body that is too large, and of the next request on the same connection."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    here = urlsplit(url)
+    kind = http.client.HTTPSConnection if here.scheme == "https" else http.client.HTTPConnection
+    connection = kind(here.netloc, timeout=10)
     statuses = []
     for method, target, body in (("POST", path, b"x" * 3_000_000), ("GET", "/healthz", None)):
         connection.request(method, target, body, {"Content-Type": "application/x-www-form-urlencoded"} if body else {})

@@ -19,6 +19,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> dict[s
         "MCPWEB_HOME": str(tmp_path_factory.mktemp("home")),
         "MCPWEB_REDIS_URL": redis_url,
         "MCPWEB_WEB_WORKERS": "2",
+        "MCPWEB_WEB_THREADS": "24",
         **conformance.PLUGIN,
         **public_settings(),
     }

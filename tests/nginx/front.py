@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import ssl
@@ -71,25 +72,25 @@ def public_settings() -> dict[str, str]:
 
 @contextmanager
 def front(settings: Mapping[str, str], *options: str, **replaced: str) -> Iterator[Front]:
-    """nginx for an installation with these settings; `replaced` names texts of the configuration, `_` for blanks."""
+    """nginx for an installation with these settings; `replaced` are directives that get another value."""
     try:
         nginx = str(tooling.nginx())
     except tooling.Missing as missing:
         pytest.skip(str(missing))
-    with tempfile.TemporaryDirectory(prefix="mcpweb-nginx-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="mcpweb-nginx-") as top:
+        folder = Path(top)
         (folder / "logs").mkdir()
         authority = _certificate(folder)
         where = {"certificate": "chain.pem", "key": "key.pem", "files": "public", "logs": "logs"}
         given = [word for option, file in where.items() for word in (f"--{option}", str(folder / file))]
         mcpweb(settings, "nginx-files", str(folder / "public"))
         text = mcpweb(settings, "nginx-config", "--whole", *given, *options)
-        for old, new in replaced.items():
-            assert old.replace("_", " ") in text.replace("_", " ")
-            text = text.replace(old.replace("__", " "), new)
+        for name, value in replaced.items():
+            text, count = re.subn(rf"\b{name} \w+;", f"{name} {value};", text)
+            assert count, f"there is no {name}"
         (folder / "nginx.conf").write_text(text)
         port = int(settings["MCPWEB_PUBLIC_URL"].rpartition(":")[2])
-        command = [nginx, "-p", name, "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+        command = [nginx, "-p", top, "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
         process = subprocess.Popen(command, stderr=(folder / "logs" / "start.log").open("w"), **_ordinary(folder))
         try:
             until(lambda: _listens(process, port, folder), "nginx listens")
