@@ -67,14 +67,16 @@ def served(service: str, *emails: str, **settings: str) -> Iterator[Served]:
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), "wsgi:application"]
     process = subprocess.Popen(gunicorn, cwd=ROOT, env=environ)
     try:
-        until(lambda: _listens(process, port), "gunicorn listens")
+        until(lambda: is_listening(process, f"127.0.0.1:{port}"), "gunicorn listens")
         yield Served(f"http://127.0.0.1:{port}", port, process, instances)
     finally:
         process.kill()  # its workers die with it, whatever a tool does that hangs
         process.wait()
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+def is_listening(process: subprocess.Popen[bytes], address: str) -> bool:
+    """Whether gunicorn can be reached at this address; it must not have ended."""
     assert process.poll() is None, "gunicorn ended"
+    host, _, port = address.partition(":")
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, int(port))) == 0
