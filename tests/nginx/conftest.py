@@ -20,6 +20,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> dict[s
         "MCPWEB_REDIS_URL": redis_url,
         "MCPWEB_WEB_WORKERS": "2",
         "MCPWEB_WEB_THREADS": "24",
+        "MCPWEB_CALLS_PER_MINUTE": "0",
+        "MCPWEB_CALLS_PER_DAY": "0",
+        "MCPWEB_IDENTICAL_CALLS": "0",
         **conformance.PLUGIN,
         **public_settings(),
     }
