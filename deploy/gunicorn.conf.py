@@ -6,9 +6,7 @@ service that takes 100 ms get 94 % of the ideal rate, with 128 it was 77 %, as w
 
 import os
 import resource
-import selectors
 import tomllib
-from functools import partial
 from pathlib import Path
 
 _env = os.environ
@@ -114,25 +112,6 @@ def post_worker_init(worker):
     from mcpweb.monitoring import presence
 
     worker.heartbeat = presence.web(worker.wsgi, [alerting.stand_in(worker.wsgi)])
-    _end_no_promised_connection(worker)
-
-
-def _end_no_promised_connection(worker):
-    """Who was told that a connection stays may be sending on it already: that is answered, and told then that it ends.
-
-    A worker of gunicorn 25.3 that is to end hangs up instead, and nginx may not send a POST once more.
-    """
-    finish = worker.finish_request
-
-    def finish_request(conn, done):
-        if worker.alive or done.cancelled() or done.exception() or done.result() is not True:
-            return finish(conn, done)
-        conn.sock.setblocking(False)
-        conn.set_timeout()
-        worker.keepalived_conns.append(conn)
-        worker.poller.register(conn.sock, selectors.EVENT_READ, partial(worker.on_client_socket_readable, conn))
-
-    worker.finish_request = finish_request
 
 
 def worker_exit(server, worker):

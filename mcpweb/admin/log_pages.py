@@ -45,7 +45,7 @@ def listing(asked: LogFilter, seen: Seen, now: datetime) -> dict[str, Any]:
         "newer": asked.args(after=str(shown[0].cursor), follow="") if newer and shown else None,
         "older": asked.args(before=str(shown[-1].cursor), follow="") if older and shown else None,
         "newest": asked.args() if asked.before or asked.after else None,
-        "total": total_words(seen.total, COUNTED),
+        "total": _total(seen),
         "chart": chart(seen.bars, seen.width, asked, now) if seen.bars else None,
         "facets": _facets(asked, seen, known),
         "chips": chips(asked, known),
@@ -78,6 +78,12 @@ def around(lines: Sequence[Found], line_id: int) -> dict[str, Any]:
 def query_of(line_id: int) -> Query:
     """What was looked for by who looks at one line."""
     return Query(text=f"line {line_id}")
+
+
+def _total(seen: Seen) -> str:
+    if seen.is_estimate and seen.total:
+        return f"About {float(f'{seen.total:.2g}'):,.0f} lines"
+    return total_words(seen.total, COUNTED if seen.bars is None else seen.total or 0)
 
 
 def total_words(total: int | None, counted: int) -> str:

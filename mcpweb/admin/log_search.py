@@ -18,8 +18,8 @@ from mcpweb.logs.query import Query
 T = TypeVar("T")
 
 PAGE = 50
-COUNTED = 10_000
-"""More lines than this are not counted one by one."""
+COUNTED = 2_000
+"""Of more lines than these, the newest alone are counted by value, and the bars say how many there are."""
 FACETS = ("category", "level", "host", "user_id", "instance", "service", "tool", "outcome")
 FACET_VALUES = 12
 _MOST_BARS = 60
@@ -48,7 +48,7 @@ class Seen:
     facets_since: datetime | None = None
     """Of very many lines only the newest ones are counted by value: since when."""
     is_estimate: bool = False
-    """Whether the bars are one."""
+    """Whether the bars are one, and with them the total."""
     is_too_broad: bool = False
     complaints: list[str] = field(default_factory=list)
 
@@ -99,6 +99,8 @@ def _count(seen: Seen, time: _Clock, query: Query, asked: LogFilter, now: dateti
     rows = time.ask(lambda index: index.newest(query, ("level", *columns), COUNTED + 1))
     seen.total = len(rows)
     _bars(seen, rows, time, query)
+    if seen.bars and len(rows) > COUNTED:
+        seen.total = sum(lines for _, _, lines in seen.bars)
     if columns:
         _facets(seen, rows, time, asked, now)
 

@@ -12,7 +12,7 @@ from tests.nginx.front import Front, front, public_settings
 from tests.served import Served, served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> dict[str, str]:
     """Of the installation."""
     return {
@@ -28,21 +28,21 @@ def settings(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> dict[s
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(settings: dict[str, str]) -> Iterator[Served]:
     """gunicorn."""
     with served("conformance", "alice@example.com", **settings) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nginx(settings: dict[str, str], server: Served) -> Iterator[Front]:
     """nginx in front of it, with what is printed for it, unchanged."""
     with front(settings, "--web", f"127.0.0.1:{server.port}") as nginx:
         yield nginx
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def url(nginx: Front, server: Served) -> Iterator[str]:
     """As the conformance suite's own fixture, with nginx in between."""
     path, token = server.instances[0]

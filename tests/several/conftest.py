@@ -12,7 +12,7 @@ from tests.several.hosts import installation as running
 from tests.spec_server import SpecServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str, github: SpecServer, mail_server: MailServer
 ) -> Iterator[Installation]:
