@@ -68,7 +68,7 @@ def loopback(**environ: str) -> Iterator[Loopback]:
         command = [str(ROOT / "deploy" / "loopback"), str(folder)]
         process = subprocess.Popen(command, env={**clean, **addresses, **environ}, stdout=out, stderr=out)
         try:
-            text = until(lambda: _said(process, said), "mcpweb is ready", 60)
+            text = until(lambda: _said(process, said), "mcpweb is ready", 120)
             url = re.search(r"is ready: (\S+)", text)
             link = re.search(r"First administrator\s+(\S+)", text)
             assert url and link, text
