@@ -6,7 +6,9 @@ service that takes 100 ms get 94 % of the ideal rate, with 128 it was 77 %, as w
 
 import os
 import resource
+import socket
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 _env = os.environ
@@ -80,6 +82,24 @@ def on_starting(server):
         from mcpweb.monitoring import metrics_files
 
         metrics_files.clear(Path(folder), os.getpid())
+
+
+def when_ready(server):
+    """A host that is taken away refuses new connections at once, so that nginx goes to another.
+
+    gunicorn 25.3 alone leaves the socket open for as long as a worker still answers: who connects then waits for
+    nothing and is hung up on. A socket that others have too (a new master after USR2, systemd) stays as it is.
+    """
+    stop = server.stop
+
+    def stop_listening(graceful=True):
+        if not (server.reexec_pid or server.master_pid or server.systemd):
+            for listener in server.LISTENERS:
+                with suppress(OSError):  # macOS has no such thing
+                    listener.sock.shutdown(socket.SHUT_RDWR)
+        stop(graceful)
+
+    server.stop = stop_listening
 
 
 def pre_fork(server, worker):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import selectors
 from concurrent.futures import Future
 from functools import partial
@@ -16,6 +17,14 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
     There, gunicorn closes the connections of those who have just been answered and were told that theirs stays open.
     A proxy may be sending the next request on it, and must not send a POST again: it would be lost.
     """
+
+    def accept(self, listener: Any) -> None:
+        """Where the socket has ended and the signal is still on its way, there is nothing to accept, and no fault."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """Keep the connection for one more request, whose answer says that it was the last."""
