@@ -15,4 +15,4 @@ from tests.conformance.test_official_client import (  # noqa: F401 - as above
     test_the_client_repeats_an_argument_in_a_header,
 )
 
-pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("nginx")]
+pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("service ports")]

@@ -20,7 +20,7 @@ from tests.nginx.front import STRANGER, Front
 from tests.served import Served
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("nginx")
+pytestmark = pytest.mark.xdist_group("service ports")
 
 
 @pytest.fixture(scope="module")

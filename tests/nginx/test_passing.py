@@ -13,7 +13,7 @@ from tests.nginx.front import Front, front, public_settings
 from tests.nginx.recorder import Recorder
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("nginx")
+pytestmark = pytest.mark.xdist_group("service ports")
 
 
 @pytest.fixture(scope="module")

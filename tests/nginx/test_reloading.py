@@ -19,7 +19,7 @@ from tests.nginx.front import ROOT, Front, front, public_settings
 from tests.served import Served, is_listening
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("nginx")
+pytestmark = pytest.mark.xdist_group("service ports")
 CLIENTS = 6
 AT_LEAST = int(os.environ.get("MCPWEB_TEST_REQUESTS", "600"))
 """Requests between the first signal and the last answer; more by hand, as it takes its time."""
