@@ -213,15 +213,6 @@ def depths() -> dict[str, int]:
         return dict(zip(names, all_at_once.execute(), strict=True))
 
 
-def workers() -> int:
-    """How many workers are alive on all hosts.
-
-    Raises:
-        RedisError: the queue can not be reached.
-    """
-    return len(Worker.all(connection=_connection(), serializer="json"))
-
-
 def hosts() -> set[str]:
     """The hosts with a worker that is alive: each takes from the queue of its own host, too.
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,20 +58,10 @@ def dump(tool: str, url: str, snapshot: str, tables: Sequence[str], out: PartWri
     """
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", "--lock-wait-timeout=15s"]
     options += [f'--table="{name}"' for name in tables]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-            [tool, *options, *_address(url)], stdout=subprocess.PIPE, stderr=said, env=_environ(url)
-        )
-        try:
-            assert process.stdout is not None  # noqa: S101 - it is a pipe
-            while block := process.stdout.read(BLOCK):
-                out.write(block)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            process.wait()
-        _expect_success(tool, process.returncode, said)
+    with _running([tool, *options], url, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        while block := process.stdout.read(BLOCK):
+            out.write(block)
 
 
 def load(tool: str, url: str, dumped: IO[bytes]) -> None:
@@ -80,22 +71,35 @@ def load(tool: str, url: str, dumped: IO[bytes]) -> None:
         Unavailable: it failed; the sentence holds what the tool said.
     """
     options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-            [tool, *options, *_address(url)], stdin=subprocess.PIPE, stderr=said, env=_environ(url)
-        )
-        try:
-            assert process.stdin is not None  # noqa: S101 - it is a pipe
+    with _running([tool, *options], url, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        # Where it has ended before, what it said tells why.
+        with suppress(BrokenPipeError):
             shutil.copyfileobj(dumped, process.stdin, BLOCK)
             process.stdin.close()
-        except BrokenPipeError:  # it has ended before; what it said tells why
-            pass
+
+
+@contextmanager
+def _running(
+    command: list[str], url: str, *, stdin: int | None = None, stdout: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A tool at work on the database, which ends with the block.
+
+    Raises:
+        Unavailable: it failed; the sentence holds what the tool said.
+    """
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
+            [*command, *_address(url)], stdin=stdin, stdout=stdout, stderr=said, env=_environ(url)
+        )
+        try:
+            yield process
         except BaseException:
             process.kill()
             raise
         finally:
             process.wait()
-        _expect_success(tool, process.returncode, said)
+        _expect_success(command[0], process.returncode, said)
 
 
 def _expect_success(tool: str, code: int, said: IO[bytes]) -> None:

@@ -193,20 +193,9 @@ BUCKETS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 """Upper bounds of a roll-up's duration buckets; the last bucket has none."""
 
 
-class UsageRollup(Base):
-    """The calls of one tool of an instance in one hour, as the host that answered them counted."""
+class _Durations:
+    """How many calls took at most so many milliseconds, and more than the bound before; the last has no bound."""
 
-    __tablename__ = "usage_rollup"
-    __table_args__ = (Index("ix_usage_rollup_hour", "hour"),)
-
-    instance_id: Mapped[UUID] = mapped_column(primary_key=True)
-    hour: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
-    tool: Mapped[str] = mapped_column(String(100), primary_key=True)
-    host: Mapped[str] = mapped_column(String(12), primary_key=True)
-    calls: Mapped[int] = mapped_column(default=0)
-    errors: Mapped[int] = mapped_column(default=0)
-    upstream_ms: Mapped[int] = mapped_column(BigInteger, default=0)
-    """The sum of what the service took, in milliseconds."""
     ms_10: Mapped[int] = mapped_column(default=0)
     ms_25: Mapped[int] = mapped_column(default=0)
     ms_50: Mapped[int] = mapped_column(default=0)
@@ -220,7 +209,23 @@ class UsageRollup(Base):
     ms_more: Mapped[int] = mapped_column(default=0)
 
 
-class TrafficMinute(Base):
+class UsageRollup(_Durations, Base):
+    """The calls of one tool of an instance in one hour, as the host that answered them counted."""
+
+    __tablename__ = "usage_rollup"
+    __table_args__ = (Index("ix_usage_rollup_hour", "hour"),)
+
+    instance_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    tool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    host: Mapped[str] = mapped_column(String(12), primary_key=True)
+    calls: Mapped[int] = mapped_column(default=0)
+    errors: Mapped[int] = mapped_column(default=0)
+    upstream_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The sum of what the service took, in milliseconds."""
+
+
+class TrafficMinute(_Durations, Base):
     """The calls of one service in one minute, as the host that answered them counted."""
 
     __tablename__ = "traffic_minute"
@@ -236,14 +241,3 @@ class TrafficMinute(Base):
     """Those among them that are the fault of the service or of its key, not ours."""
     faults: Mapped[int] = mapped_column(default=0, server_default="0")
     """Those among them that are ours: something broke here, or there was no place for the call."""
-    ms_10: Mapped[int] = mapped_column(default=0)
-    ms_25: Mapped[int] = mapped_column(default=0)
-    ms_50: Mapped[int] = mapped_column(default=0)
-    ms_100: Mapped[int] = mapped_column(default=0)
-    ms_250: Mapped[int] = mapped_column(default=0)
-    ms_500: Mapped[int] = mapped_column(default=0)
-    ms_1000: Mapped[int] = mapped_column(default=0)
-    ms_2500: Mapped[int] = mapped_column(default=0)
-    ms_5000: Mapped[int] = mapped_column(default=0)
-    ms_10000: Mapped[int] = mapped_column(default=0)
-    ms_more: Mapped[int] = mapped_column(default=0)
