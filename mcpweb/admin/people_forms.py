@@ -11,17 +11,19 @@ from wtforms.validators import DataRequired, InputRequired, Length, ValidationEr
 from mcpweb.accounts.models import User
 
 
+def reason(why: str) -> StringField:
+    """A field for a reason, in one line; `why` says that there must be one."""
+    return StringField(
+        "Reason",
+        validators=[DataRequired(why), Length(max=300, message="A reason has at most 300 characters.")],
+        filters=[lambda text: " ".join((text or "").replace("\0", "").split())],
+    )
+
+
 class ReasonForm(FlaskForm):  # type: ignore[misc]
     """Why an instance is switched off."""
 
-    reason = StringField(
-        "Reason",
-        validators=[
-            DataRequired("Say why. Its owner reads it."),
-            Length(max=300, message="A reason has at most 300 characters."),
-        ],
-        filters=[lambda text: " ".join((text or "").replace("\0", "").split())],
-    )
+    reason = reason("Say why. Its owner reads it.")
 
 
 class LeaverForm(FlaskForm):  # type: ignore[misc]

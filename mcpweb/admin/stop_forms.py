@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask_wtf import FlaskForm
-from wtforms import Field, IntegerField, RadioField, StringField
-from wtforms.validators import DataRequired, Length, StopValidation
+from wtforms import Field, IntegerField, RadioField
+from wtforms.validators import StopValidation
 
+from mcpweb.admin.people_forms import reason
 from mcpweb.instances.stopping import LONGEST, SPANS
 
 _WORDS = {"15m": "15 minutes", "1h": "1 hour", "1d": "1 day"}
@@ -24,14 +25,7 @@ def _only_when_chosen(form: FlaskForm, field: Field) -> None:
 class StopForm(FlaskForm):  # type: ignore[misc]
     """Why, and for how long; there is no stop without an end."""
 
-    reason = StringField(
-        "Reason",
-        validators=[
-            DataRequired("Say why. Whoever is stopped reads it."),
-            Length(max=300, message="A reason has at most 300 characters."),
-        ],
-        filters=[lambda text: " ".join((text or "").replace("\0", "").split())],
-    )
+    reason = reason("Say why. Whoever is stopped reads it.")
     lasts = RadioField(
         "It ends after", choices=[*((name, _WORDS[name]) for name in SPANS), ("custom", "Other")], default="1h"
     )
