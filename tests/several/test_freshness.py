@@ -57,7 +57,7 @@ class Clients:
 
     def _go_on(self, number: int) -> None:
         host = number % len(self.hosts)
-        while not self.stopped.wait(0.003):
+        while not self.stopped.wait(0.02):
             with requests.Session() as session:  # a new connection meets another worker
                 for _ in range(3):
                     self.calls.append(self._call(session, number, host))
