@@ -27,7 +27,7 @@ from mcpweb.catalog.checking import Checked
 from mcpweb.config import Settings
 from mcpweb.database import Base, db, transaction
 from mcpweb.extensions import limiter
-from mcpweb.instances import creation, registration
+from mcpweb.instances import creation, propagation, registration
 from mcpweb.instances.house import House, house
 from mcpweb.instances.models import Instance
 from mcpweb.logs import audit, events
