@@ -20,7 +20,8 @@ from mcpweb.errors import Unavailable
 from mcpweb.logs.index import MAX_ID, OFFSET_BITS, Cursor, Found, LogIndex, Row, Spans, TooBroad, ranked
 from mcpweb.logs.index_line import DAY_MS, IndexLine, day_ms, loads
 from mcpweb.logs.index_postgres_tables import ADD_TALLY, CREATE, CREATE_TALLIES, LINES, SCHEMA, TALLIES
-from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
+from mcpweb.logs.index_postgres_where import lexemes, where
+from mcpweb.logs.query import COLUMNS, Plan, Query, read
 from mcpweb.logs.tally import SPAN_MS, in_spans, tally
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtextextended('{SCHEMA}', 0))"
@@ -28,10 +29,8 @@ _COPY = f"COPY {LINES} (id, ts, {', '.join(COLUMNS)}, line, words) FROM STDIN"
 _SHORT = "SET LOCAL jit = off; SET LOCAL work_mem = '16MB'; SET LOCAL random_page_cost = 1.5"
 """What is asked is over before a compiler has begun; and lines of a day are in the memory, or near."""
 _PREFIX = "line_"
-_NEAR = 50_000
-"""So many of the newest lines are looked at before the index of words is asked."""
-_MAX_WORD = 500
-"""Characters; PostgreSQL takes 2046 bytes."""
+_FIRST, _NEAR = 10_000, 150_000
+"""So many of the newest lines are looked at first, and at most, before the index of words is asked."""
 
 
 class PostgresIndex(LogIndex):
@@ -62,7 +61,7 @@ class PostgresIndex(LogIndex):
                     with cursor.copy(_COPY) as copy:
                         for line in fresh:
                             copy.write_row(
-                                (first_id | line.offset, line.ts, *line.columns, line.raw, _lexemes(line.words))
+                                (first_id | line.offset, line.ts, *line.columns, line.raw, lexemes(line.words))
                             )
                     cursor.executemany(
                         ADD_TALLY, [(span, file_id, *place, lines) for (span, *place), lines in tally(fresh).items()]
@@ -79,7 +78,7 @@ class PostgresIndex(LogIndex):
             plan, beyond, values = plan.until(before.ts + 1), " AND (ts, id) < (%s, %s)", before
         if after is not None:
             plan, beyond, values, order = plan.since(after.ts), " AND (ts, id) > (%s, %s)", after, "ASC"
-        fits, fitting = _where(plan)
+        fits, fitting = where(plan)
         statement = f"SELECT id, ts, line FROM {LINES} {fits}{beyond} ORDER BY ts {order}, id {order} LIMIT %s"
         with self._connection() as connection:
             rows = _rows(connection, statement, (*fitting, *values, limit))
@@ -103,14 +102,18 @@ class PostgresIndex(LogIndex):
         """Looks at the newest of all lines first: it is slow to gather all lines of a frequent word and sort them."""
         names = ", ".join(COLUMNS[COLUMNS.index(name)] for name in columns)
         plan, newest = read(query), "ORDER BY ts DESC, id DESC LIMIT %s"
-        then, at = _where(replace(plan, wanted=(), unwanted=(), equal={}, unequal={}))
-        fits, fitting = _where(replace(plan, since_ms=None, until_ms=None))
+        then, at = where(replace(plan, wanted=(), unwanted=(), equal={}, unequal={}))
+        fits, fitting = where(replace(plan, since_ms=None, until_ms=None))
         near = f"SELECT ts, {names} FROM (SELECT * FROM {LINES} {then} {newest}) AS near {fits} {newest}"
+        depth = _FIRST if plan.wanted or plan.unwanted else _NEAR + 1
         with self._connection() as connection:
-            rows = _rows(connection, near, (*at, _NEAR, *fitting, most)) if plan.wanted or plan.unwanted else []
-            if len(rows) < most:
-                fits, fitting = _where(plan)
-                rows = _rows(connection, f"SELECT ts, {names} FROM {LINES} {fits} {newest}", (*fitting, most))
+            while depth <= _NEAR:
+                rows = _rows(connection, near, (*at, depth, *fitting, most))
+                if len(rows) == most:
+                    return list(map(tuple, rows))
+                depth = int(1.3 * depth * most / max(len(rows), 1))  # as deep as there should be enough of them
+            fits, fitting = where(plan)
+            rows = _rows(connection, f"SELECT ts, {names} FROM {LINES} {fits} {newest}", (*fitting, most))
         return list(map(tuple, rows))
 
     def sample(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, str, str]]:
@@ -124,12 +127,12 @@ class PostgresIndex(LogIndex):
 
     def _counted(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the lines that fit."""
-        fits, values = _where(plan)
+        fits, values = where(plan)
         return self._spans(f"SELECT ts / {width_ms:d}, level, count(*) FROM {LINES} {fits} GROUP BY 1, 2", values)
 
     def _tallied(self, plan: Plan, width_ms: int) -> Spans:
         """A pass over the tallies."""
-        fits, values = _where(in_spans(plan), "span")
+        fits, values = where(in_spans(plan), "span")
         span = f"span * {SPAN_MS} / {width_ms:d}"
         return self._spans(f"SELECT {span}, level, sum(lines)::bigint FROM {TALLIES} {fits} GROUP BY 1, 2", values)
 
@@ -178,7 +181,7 @@ class PostgresIndex(LogIndex):
 
     def _ask(self, query: Query, statement: str, *values: Any) -> Sequence[Any]:
         """The rows of a statement, in which `{}` stands for FROM and WHERE."""
-        fits, fitting = _where(read(query))
+        fits, fitting = where(read(query))
         with self._connection() as connection:
             return _rows(connection, statement.format(f"FROM {LINES} {fits}"), (*fitting, *values))
 
@@ -229,32 +232,3 @@ def _forget(connection: Connection, day: date, which: str = "", *values: Any) ->
 
 def _rows(connection: Connection, statement: str, values: tuple[Any, ...]) -> Sequence[Any]:
     return connection.exec_driver_sql(statement, values).fetchall()
-
-
-def _where(plan: Plan, time: str = "ts") -> tuple[str, tuple[Any, ...]]:
-    """The condition that the plan means, with its values."""
-    conditions, values = ["true"], list[Any]()
-    for bound, operator in ((plan.since_ms, ">="), (plan.until_ms, "<")):
-        if bound is not None:
-            conditions.append(f"{time} {operator} %s")
-            values.append(bound)
-    terms = [*plan.wanted, *plan.unwanted]
-    if terms:
-        marks = ["%s::tsquery"] * len(plan.wanted) + ["!!%s::tsquery"] * len(plan.unwanted)
-        conditions.append(f"words @@ ({' && '.join(marks)})")
-        values += [_following(term) for term in terms]
-    for wish, sign in ((plan.equal, ""), (plan.unequal, "NOT ")):
-        for name, some in wish.items():
-            conditions.append(f"{sign}{name} = ANY(%s)")
-            values.append(list(some))
-    return f"WHERE {' AND '.join(conditions)}", tuple(values)
-
-
-def _lexemes(words: str) -> str:
-    """A text as a tsvector is written. Repeated words are put together by PostgreSQL."""
-    return " ".join([f"{word[:_MAX_WORD]}:{place}" for place, word in enumerate(words.split(), 1)])
-
-
-def _following(term: Term) -> str:
-    """Words hold letters and digits only, so that quotes make lexemes of them that PostgreSQL can not misread."""
-    return " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.is_prefix else "")

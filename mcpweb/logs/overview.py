@@ -11,7 +11,7 @@ from mcpweb.logs.index_line import EPOCH, IndexLine, moment, parse
 from mcpweb.logs.query import COLUMNS, Plan, Query, Term, read
 from mcpweb.logs.tally import SPAN_MS, answers
 
-MOST_COUNTED = 25_000
+MOST_COUNTED = 15_000
 """So many lines are counted one by one, if a guess says that there are not more."""
 _SAMPLE = 2000
 """Lines that are looked at instead."""
