@@ -4,6 +4,7 @@ A call waits for its service on a thread of its own, so threads are many and che
 service that takes 100 ms get 94 % of the ideal rate, with 128 it was 77 %, as workers do not share clients evenly.
 """
 
+import math
 import os
 import resource
 import socket
@@ -35,6 +36,26 @@ def _descriptors() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
+def _processors(root=Path("/sys/fs/cgroup"), own=Path("/proc/self/cgroup")):
+    """How many processors the container or unit may use, by the limits of control groups (v2); infinite without one."""
+    found = math.inf
+    with suppress(OSError, ValueError):
+        group = root / own.read_text("ascii").rpartition("::")[2].strip().lstrip("/")
+        for folder in (group, *group.parents):
+            with suppress(OSError, ValueError):
+                quota, period = (folder / "cpu.max").read_text("ascii").split()
+                found = min(found, int(quota) / int(period))  # "max" is no number: no limit here
+    return found
+
+
+def _workers(processors):
+    """As many as were asked for; `auto`: one for each processor of the limit, and never by what the machine has."""
+    asked = _env.get("MCPWEB_WEB_WORKERS") or "1"
+    if asked != "auto":
+        return int(asked)
+    return 2 if processors == math.inf else max(1, math.ceil(processors))
+
+
 # Only who lets Prometheus in pays for counting. Its library looks here for the folder that the workers share.
 if _env.get("MCPWEB_METRICS_TOKEN") or _env.get("MCPWEB_METRICS_TOKEN_FILE"):
     _env["PROMETHEUS_MULTIPROC_DIR"] = str(Path(_env.get("MCPWEB_HOME") or "instance").resolve() / "run" / "metrics")
@@ -45,7 +66,7 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the memory of a worker holds
 
 bind = _listen()
 proc_name = "mcpweb"
-workers = int(_env.get("MCPWEB_WEB_WORKERS") or 1)
+workers = _workers(_processors())
 worker_class = "mcpweb.web_worker.WebWorker"  # gthread, for a proxy that keeps connections
 threads = int(_env.get("MCPWEB_WEB_THREADS") or 256)
 # Clients connected, busy or not. A call may need a second socket, and a worker without descriptors ends.

@@ -155,7 +155,12 @@ class Settings:
     ports_file: str = _setting(
         "MCPWEB_PORTS_FILE", "", "The table of the services' ports. Default: the shipped `deploy/ports.toml`."
     )
-    web_workers: int = _setting("MCPWEB_WEB_WORKERS", "1", "Web processes.", kinds.number(1, 256))
+    web_workers: int | str = _setting(
+        "MCPWEB_WEB_WORKERS",
+        "1",
+        "Web processes; `auto`: one for each processor that the container's or unit's limit allows, 2 without a limit.",
+        kinds.number_or("auto", 1, 256),
+    )
     web_threads: int = _setting("MCPWEB_WEB_THREADS", "256", "Threads a web process.", kinds.number(2, 2000))
     log_days: int = _setting(
         "MCPWEB_LOG_DAYS",

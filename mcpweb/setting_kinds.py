@@ -20,6 +20,19 @@ def number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def number_or(word: str, low: int, high: int) -> Callable[[str], int | str]:
+    """A whole number from `low` to `high`, or one word that stands for a good one."""
+    parse = number(low, high)
+
+    def parse_either(text: str) -> int | str:
+        try:
+            return text if text == word else parse(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {word}") from None
+
+    return parse_either
+
+
 limit = number(0, 1_000_000_000)
 """How often something may happen; 0: as often as it likes."""
 

@@ -70,7 +70,7 @@ BAD: dict[str, list[str]] = {
     "SESSION_DAYS_MAX": ["0", "366"],
     "TRUSTED_PROXIES": ["10.0.0.0/33", "proxy.example.com", "10.0.0.1/8", "10.0.0.0/8, x"],
     "SERVICE_PORTS": ["yes", "true", "2", ""],
-    "WEB_WORKERS": ["0", "257"],
+    "WEB_WORKERS": ["0", "257", "many"],
     "WEB_THREADS": ["1", "2001"],
     "METRICS_TOKEN": ["short", "no token has blanks", "né-this-is-no-token"],
     "SECRET_KEY": ["short"],

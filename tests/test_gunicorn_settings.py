@@ -87,6 +87,39 @@ def test_no_more_clients_are_taken_than_there_are_descriptors_for(tmp_path: Path
     assert _settings(tmp_path, limit=limit)["worker_connections"] == most
 
 
+LIMITS = [
+    ("/", {".": "max 100000"}, 2),
+    ("/", {}, 2),
+    ("/", {".": "400000 100000"}, 4),
+    ("/system.slice/web.service", {"system.slice/web.service": "150000 100000", "system.slice": "max 100000"}, 2),
+    ("/a/b", {"a/b": "max 100000", "a": "300000 100000"}, 3),
+    ("/", {".": "20000 100000"}, 1),
+]
+"""The control group of the process, what stands in the files of limits, and how many workers that allows."""
+
+
+def test_as_many_workers_as_a_limit_allows_processors(tmp_path: Path) -> None:
+    for number, (group, limits, _) in enumerate(LIMITS):
+        root = tmp_path / str(number)
+        for folder, text in limits.items():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            (root / folder / "cpu.max").write_text(f"{text}\n")
+        (tmp_path / f"own{number}").write_text(f"0::{group}\n")
+    ask = """
+import runpy, sys
+from pathlib import Path
+conf, home = runpy.run_path(sys.argv[1]), Path(sys.argv[2])
+for number in range(int(sys.argv[3])):
+    print(conf["_workers"](conf["_processors"](home / str(number), home / f"own{number}")))
+"""
+    environ = {**os.environ, "MCPWEB_WEB_WORKERS": "auto"}
+    command = [sys.executable, "-c", ask, str(SETTINGS), str(tmp_path), str(len(LIMITS))]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=True)
+
+    assert [int(line) for line in done.stdout.split()] == [workers for *_, workers in LIMITS]
+    assert _settings(tmp_path, MCPWEB_WEB_WORKERS="auto")["workers"] >= 1
+
+
 def test_reading_the_settings_imports_nothing_of_the_application() -> None:
     imported: set[str] = set()
     for node in ast.parse(SETTINGS.read_text("utf-8")).body:
