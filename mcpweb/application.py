@@ -32,7 +32,6 @@ from mcpweb.admin import log_routes as admin_log_routes
 from mcpweb.admin import routes as admin_routes
 from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
-from mcpweb.config import Settings, is_loopback
 from mcpweb.crypto import Keyring, derive, encryption_key_file, with_keys
 from mcpweb.database import db, prepare_engine
 from mcpweb.extensions import csrf, limiter, login_manager, mail
@@ -55,6 +54,7 @@ from mcpweb.logs.opening import open_index
 from mcpweb.logs.writing import MB, LogFiles
 from mcpweb.monitoring import routes as monitoring_routes
 from mcpweb.revision import RevisionWatch
+from mcpweb.settings import Settings, is_loopback
 from mcpweb.shipped import folder
 from mcpweb.web import closed, errors, filters, guard, headers, mailbox, static_files, updating
 from mcpweb.web import routes as web_routes

@@ -15,7 +15,7 @@ from mcpweb import config
 if TYPE_CHECKING:
     from mcpweb.backup.examining import Found
     from mcpweb.backup.restoring import Restored
-    from mcpweb.config import Settings
+    from mcpweb.settings import Settings
 
 
 @click.command()

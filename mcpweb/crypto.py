@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mcpweb.config import Settings
 from mcpweb.errors import AppError
+from mcpweb.settings import Settings
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _NONCE_BYTES = 12

@@ -14,7 +14,7 @@ import flask_mail
 from flask import current_app
 
 from mcpweb import clock
-from mcpweb.config import Settings
+from mcpweb.settings import Settings
 
 _TIMEOUT_S = 10
 _HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}

@@ -12,8 +12,8 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mcpweb.config import Settings
 from mcpweb.database import Base, UTCDateTime, db
+from mcpweb.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 
-from mcpweb.config import Settings
+from mcpweb.settings import Settings
 
 _OF_A_SERVICE = re.compile(r"MCPWEB_[A-Z0-9_]+_(BASE_URL|CLIENT_ID|CLIENT_SECRET(_FILE)?)")
 

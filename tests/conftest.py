@@ -24,13 +24,13 @@ from mcpweb.accounts import links
 from mcpweb.accounts.models import Role, User
 from mcpweb.application import create_app
 from mcpweb.catalog.checking import Checked
-from mcpweb.config import Settings
 from mcpweb.database import Base, db, transaction
 from mcpweb.extensions import limiter
 from mcpweb.instances import creation, propagation, registration
 from mcpweb.instances.house import House, house
 from mcpweb.instances.models import Instance
 from mcpweb.logs import audit, events
+from mcpweb.settings import Settings
 from mcpweb.web.current import settings as current_settings
 from tests.form_client import FormClient, InProcess
 from tests.mail_server import Mail, MailServer

@@ -16,7 +16,8 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("*.py") if not path.n
 
 LAYERS = [
     {"errors", "clock", "jsonrpc", "shipped", "lifeline", "embedded_redis", "hosts", "setting_kinds", "core_dumps"},
-    {"config", "reachable", "web_worker"},
+    {"settings", "reachable", "web_worker"},
+    {"config"},
     {"crypto", "database", "extensions", "queue", "mailer", "migrating", "setting_names"},
     {"policies", "closure", "revision"},
     {"logs", "supervisor"},

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mcpweb import config
-from mcpweb.config import ConfigError, Settings, load
+from mcpweb.config import ConfigError, load
+from mcpweb.settings import Settings, is_loopback
 
 DECLARED = [item.metadata for item in fields(Settings) if item.metadata]
 ROOT = Path(__file__).parents[1]
@@ -264,7 +264,5 @@ def test_every_variable_that_is_mentioned_anywhere_exists():
 
 
 def test_loopback_is_recognised():
-    assert [config.is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
-    assert [config.is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.example", "")] == [
-        False
-    ] * 5
+    assert [is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
+    assert [is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.example", "")] == [False] * 5

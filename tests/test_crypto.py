@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mcpweb import crypto
-from mcpweb.config import Settings
 from mcpweb.crypto import Keyring, KeyUnusable, derive, hash_secret, is_token, mint_token, new_encryption_key, with_keys
+from mcpweb.settings import Settings
 
 
 def entry(name: str, byte: int = 1) -> str:

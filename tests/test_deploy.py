@@ -15,7 +15,8 @@ import yaml
 
 from mcpweb import setting_names
 from mcpweb.cli import cli
-from mcpweb.config import Settings, load
+from mcpweb.config import load
+from mcpweb.settings import Settings
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 UNITS = DEPLOY / "systemd"

@@ -13,10 +13,10 @@ from sqlalchemy import select, update
 
 from mcpweb.accounts import addresses
 from mcpweb.accounts.models import Purpose, Role, User, UserToken
-from mcpweb.config import Settings
 from mcpweb.crypto import derive, hash_secret
 from mcpweb.database import db, now, take_turns, transaction
 from mcpweb.errors import AppError
+from mcpweb.settings import Settings
 
 LINK_LIFE = timedelta(minutes=10)
 SET_UP_LIFE = timedelta(hours=24)

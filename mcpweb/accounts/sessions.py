@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 
 from mcpweb.accounts import links
 from mcpweb.accounts.models import User, UserSession
-from mcpweb.config import Settings
 from mcpweb.crypto import hash_secret
 from mcpweb.database import after_commit, db, now, transaction
 from mcpweb.errors import NotFound
 from mcpweb.logs import events
+from mcpweb.settings import Settings
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How precise "last seen" is: a write for every page view would buy nothing."""

@@ -10,11 +10,11 @@ from sqlalchemy import func, select, update
 from mcpweb.accounts import addresses, links, sessions
 from mcpweb.accounts.links import LINK_LIFE, LinkRefused
 from mcpweb.accounts.models import Purpose, Role, User, UserToken
-from mcpweb.config import Settings
 from mcpweb.crypto import hash_secret
 from mcpweb.database import after_commit, db, now, take_turns, transaction
 from mcpweb.logs import audit, context, events
 from mcpweb.queue import enqueue
+from mcpweb.settings import Settings
 
 _LIMITS = ((timedelta(minutes=15), 5), (timedelta(days=1), 20))
 _SOURCE_LIMITS = ((timedelta(minutes=15), 30), (timedelta(days=1), 300))

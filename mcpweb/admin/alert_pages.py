@@ -10,7 +10,7 @@ from typing import Any
 from mcpweb.alerts import desk, evaluation, letter, messages, webhook
 from mcpweb.alerts.models import Alert, AlertMessage, AlertWatch
 from mcpweb.alerts.rules import RULES, Rule, amount
-from mcpweb.config import Settings
+from mcpweb.settings import Settings
 
 _LATE = timedelta(minutes=5)
 _MARGIN = timedelta(minutes=10)

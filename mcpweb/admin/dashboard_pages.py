@@ -13,13 +13,13 @@ from mcpweb.accounts.models import Role, User
 from mcpweb.admin import error_groups
 from mcpweb.admin import maintenance_words as words
 from mcpweb.admin.tiles import tiles
-from mcpweb.config import Settings
 from mcpweb.database import db
 from mcpweb.jobs import health
 from mcpweb.logs.index import LogIndex
 from mcpweb.logs.models import AuditEvent
 from mcpweb.monitoring import figures
 from mcpweb.monitoring.host_health import Asked
+from mcpweb.settings import Settings
 
 _CHANGES = 2000
 """Among so many of the newest changes those of administrators are looked for."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from mcpweb.admin.tiles import NOTHING
 from mcpweb.admin.trends import trend
-from mcpweb.config import Settings
 from mcpweb.monitoring import resources
 from mcpweb.monitoring.check import size
 from mcpweb.monitoring.host_health import Asked
 from mcpweb.monitoring.models import HostRole
 from mcpweb.monitoring.processes import groups
 from mcpweb.monitoring.resources import SPANS, Use
+from mcpweb.settings import Settings
 
 _ROWS = 12
 """So many steps of a chart are one row of the table beside it."""

@@ -9,13 +9,13 @@ from typing import Any
 from mcpweb.admin.log_filter import LogFilter
 from mcpweb.admin.log_pages import chips, total_words
 from mcpweb.admin.maintenance_words import size
-from mcpweb.config import Settings
 from mcpweb.errors import Conflict, NotFound
 from mcpweb.jobs import exporting
 from mcpweb.logs import prepared
 from mcpweb.logs.export import KINDS
 from mcpweb.logs.export_models import KEPT, LogExport
 from mcpweb.logs.index import LogIndex, TooBroad
+from mcpweb.settings import Settings
 
 SENT_AT_ONCE = 100_000
 """Lines; larger files are prepared by a job."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mcpweb import policies
-from mcpweb.config import Settings
 from mcpweb.database import db, now, take_turns, transaction
 from mcpweb.errors import InvalidInput, NotFound
 from mcpweb.logs import audit
 from mcpweb.policies import POLICIES, Policy, PolicyRow
+from mcpweb.settings import Settings
 
 
 def get(name: str) -> Policy:

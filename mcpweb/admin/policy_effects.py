@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import func, select
 
 from mcpweb.admin import maintenance_words as words
-from mcpweb.config import Settings
 from mcpweb.database import db
 from mcpweb.instances.models import Instance
 from mcpweb.logs import forecast
 from mcpweb.logs.forecast import Going
 from mcpweb.logs.retention import Policy
+from mcpweb.settings import Settings
 
 Effect = Mapping[str, Any]
 """`sentences`; for logs also `going`, a row for each category."""

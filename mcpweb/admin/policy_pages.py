@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import select
 
 from mcpweb import policies
-from mcpweb.config import Settings
 from mcpweb.database import db
 from mcpweb.errors import NotFound
 from mcpweb.policies import POLICIES, Policy, PolicyRow
+from mcpweb.settings import Settings
 
 SECTIONS: Mapping[str, tuple[str, str]] = {
     "logs": ("Logs", "The days beyond go with the next maintenance; of the disk budget, the oldest days first."),

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcpweb.alerts.models import Alert, AlertMessage, MessageKind
 from mcpweb.alerts.rules import RULES, Rule, amount
-from mcpweb.config import Settings
+from mcpweb.settings import Settings
 
 _LISTED = 40
 """The most alerts that a mail names of a kind; it says how many more there are."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from mcpweb import policies
-from mcpweb.config import Settings
+from mcpweb.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from mcpweb import clock
 from mcpweb.catalog.outgoing import Destinations, OutgoingError
-from mcpweb.config import Settings
 from mcpweb.instances.house import house
+from mcpweb.settings import Settings
 
 DEADLINE_S = 5.0
 _MAX_BYTES = 64 * 1024

@@ -10,9 +10,9 @@ from mcpweb.backup import sealed_keys
 from mcpweb.backup.archive import Reader
 from mcpweb.backup.making import KEYS_PART
 from mcpweb.backup.sealed_keys import Keys
-from mcpweb.config import Settings
 from mcpweb.crypto import KeyUnusable
 from mcpweb.errors import NotFound
+from mcpweb.settings import Settings
 
 
 def choose(reader: Reader, settings: Settings, folder: Path | None, passphrase: Callable[[], str]) -> Keys:

@@ -17,13 +17,13 @@ from mcpweb.backup.archive import MANIFEST, Tell, Writer
 from mcpweb.backup.facts import Facts
 from mcpweb.backup.manifest import Manifest
 from mcpweb.backup.sealed_keys import Keys
-from mcpweb.config import Settings
 from mcpweb.crypto import with_keys
 from mcpweb.database import transaction
 from mcpweb.errors import Conflict, Unavailable
 from mcpweb.hosts import host_id
 from mcpweb.logs import audit
 from mcpweb.logs.lines import HOST
+from mcpweb.settings import Settings
 
 KEYS_PART = "keys.sealed"
 SUBJECT = "backup"

@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from mcpweb import clock
 from mcpweb.backup import facts
 from mcpweb.backup.postgres_store import engine_of
-from mcpweb.config import Settings
 from mcpweb.errors import Conflict, Unavailable
 from mcpweb.monitoring.models import HostRole
 from mcpweb.monitoring.sampling import ALIVE
+from mcpweb.settings import Settings
 
 
 def is_empty(settings: Settings) -> bool:

@@ -19,13 +19,13 @@ from mcpweb.backup.examining import Found
 from mcpweb.backup.manifest import Manifest
 from mcpweb.backup.sealed_keys import Keys
 from mcpweb.backup.settling import Settled, settle
-from mcpweb.config import Settings
 from mcpweb.database import REVISION, db
 from mcpweb.errors import Conflict
 from mcpweb.hosts import host_id
 from mcpweb.instances.house import House
 from mcpweb.jobs.counting import recount
 from mcpweb.logs.rebuilding import rebuild
+from mcpweb.settings import Settings
 
 
 @dataclass(slots=True)

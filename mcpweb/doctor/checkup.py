@@ -13,12 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb import clock, config, embedded_redis, setting_names
 from mcpweb.application import create_app
-from mcpweb.config import Settings
 from mcpweb.doctor import outside, stores, surroundings
 from mcpweb.errors import AppError
 from mcpweb.jobs import health
 from mcpweb.monitoring.check import Check
 from mcpweb.monitoring.host_health import Asked
+from mcpweb.settings import Settings
 
 _LIMIT_S = 20.0
 """More than the checks of the health page take one after the other when everything is away."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from mcpweb import clock, mailer
-from mcpweb.config import Settings
 from mcpweb.mailer import MailRefused
 from mcpweb.monitoring.check import Check
+from mcpweb.settings import Settings
 
 _TIMEOUT_S = 5.0
 _DAYS = (14, 3)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 
 from mcpweb import clock, queue
-from mcpweb.config import Settings
 from mcpweb.crypto import KeyUnusable
 from mcpweb.database import REVISION, db, now
 from mcpweb.embedded_redis import OLDEST
 from mcpweb.instances import key_checks
 from mcpweb.instances.house import house
 from mcpweb.monitoring.check import Check
+from mcpweb.settings import Settings
 
 _SKEW_S = (5.0, 60.0)
 """Seconds between two clocks: beyond the first it is told, beyond the second ends and links are wrong by as much."""

@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 from mcpweb.application import ports_file
-from mcpweb.config import Settings
 from mcpweb.monitoring.check import Check
+from mcpweb.settings import Settings
 
 _PRIVATE = ("keys", "run", "redis", "logs", "mail")
 _TIMEOUT_S = 3.0

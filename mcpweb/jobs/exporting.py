@@ -9,7 +9,6 @@ from uuid import UUID
 
 from mcpweb import clock, mailer
 from mcpweb.accounts.models import User
-from mcpweb.config import Settings
 from mcpweb.database import db, now, transaction
 from mcpweb.errors import AppError
 from mcpweb.instances.house import house
@@ -17,6 +16,7 @@ from mcpweb.logs import export_files, prepared
 from mcpweb.logs.export_files import MAX_LINES, MAX_MB, Written
 from mcpweb.logs.export_models import KEPT, LogExport
 from mcpweb.queue import job
+from mcpweb.settings import Settings
 from mcpweb.web.current import log_index, settings
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from mcpweb import clock, policies
-from mcpweb.config import Settings
 from mcpweb.jobs import rescheduling, runs
 from mcpweb.jobs.models import JobRun
 from mcpweb.monitoring import check, health
 from mcpweb.monitoring.check import MB, Check
 from mcpweb.monitoring.host_health import Asked
 from mcpweb.queue import job
+from mcpweb.settings import Settings
 from mcpweb.web.current import settings as current_settings
 from mcpweb.web.filters import ago
 

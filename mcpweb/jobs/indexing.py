@@ -7,12 +7,12 @@ from functools import partial
 
 from flask import Flask
 
-from mcpweb.config import Settings
 from mcpweb.database import db, prepare_engine
 from mcpweb.hosts import host_id
 from mcpweb.instances import counting
 from mcpweb.logs.following import Follower
 from mcpweb.logs.opening import open_index
+from mcpweb.settings import Settings
 
 
 def start(settings: Settings, stop: threading.Event) -> threading.Thread:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from mcpweb import clock
-from mcpweb.config import Settings
 from mcpweb.database import db
 from mcpweb.hosts import host_id
 from mcpweb.jobs import runs
@@ -16,6 +15,7 @@ from mcpweb.logs.opening import open_index
 from mcpweb.logs.rebuilding import forget
 from mcpweb.logs.retention import Policy
 from mcpweb.queue import job
+from mcpweb.settings import Settings
 from mcpweb.web.current import settings
 
 

@@ -21,7 +21,6 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb import clock
-from mcpweb.config import Settings
 from mcpweb.errors import Unavailable
 from mcpweb.hosts import host_id
 from mcpweb.jobs import indexing, timetable
@@ -32,6 +31,7 @@ from mcpweb.logs.writing import LogFiles
 from mcpweb.monitoring.heartbeat import Heartbeat
 from mcpweb.monitoring.sampling import Sampler
 from mcpweb.queue import connect, enqueue_slot, open_queue
+from mcpweb.settings import Settings
 
 log = logging.getLogger(__name__)
 

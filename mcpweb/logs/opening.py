@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mcpweb.config import Settings
 from mcpweb.logs.index import LogIndex
 from mcpweb.logs.index_sqlite import SqliteIndex
+from mcpweb.settings import Settings
 
 
 def open_index(settings: Settings) -> LogIndex:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from mcpweb import policies
-from mcpweb.config import Settings
 from mcpweb.crypto import derive
 from mcpweb.logs.days import DayFile
 from mcpweb.logs.writing import MB
+from mcpweb.settings import Settings
 
 _LAST_TO_GO = ("security", "audit")
 

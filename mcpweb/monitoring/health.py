@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb import clock, queue
-from mcpweb.config import is_loopback
 from mcpweb.database import db
 from mcpweb.instances import key_checks, traffic
 from mcpweb.instances.house import house
@@ -20,6 +19,7 @@ from mcpweb.monitoring import host_health
 from mcpweb.monitoring.check import Check
 from mcpweb.monitoring.host_health import Asked
 from mcpweb.monitoring.models import InstallationSample
+from mcpweb.settings import is_loopback
 from mcpweb.web.filters import ago, day
 
 _SLOW_MS = 200

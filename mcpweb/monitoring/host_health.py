@@ -9,7 +9,6 @@ from functools import cached_property
 
 from sqlalchemy import select
 
-from mcpweb.config import Settings
 from mcpweb.database import db, now
 from mcpweb.hosts import host_id
 from mcpweb.logs.following import behind
@@ -18,6 +17,7 @@ from mcpweb.monitoring import processes as present
 from mcpweb.monitoring.check import GB, MB, Check, grade, size
 from mcpweb.monitoring.models import HostRole, ResourceSample
 from mcpweb.monitoring.processes import Group
+from mcpweb.settings import Settings
 from mcpweb.web.filters import ago
 
 _LITTLE_DISK = (5 * GB, 1 * GB)

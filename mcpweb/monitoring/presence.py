@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Flask
 
-from mcpweb.config import Settings
 from mcpweb.instances.house import House
 from mcpweb.monitoring.heartbeat import Also, Heartbeat
+from mcpweb.settings import Settings
 
 
 def web(app: Flask, also: Sequence[Also] = ()) -> Heartbeat:

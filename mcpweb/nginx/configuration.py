@@ -12,10 +12,10 @@ from jinja2 import Environment, StrictUndefined
 from mcpweb import jsonrpc, setting_kinds
 from mcpweb.application import MAX_FORM_BYTES, ports_file
 from mcpweb.catalog import registry
-from mcpweb.config import Settings, is_loopback
 from mcpweb.errors import AppError
 from mcpweb.gateway.entrance import MAX_BODY_BYTES
 from mcpweb.jsonrpc import RpcError
+from mcpweb.settings import Settings, is_loopback
 from mcpweb.shipped import folder
 from mcpweb.web.error_words import words
 from mcpweb.web.headers import HEADERS

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mcpweb import embedded_redis
-from mcpweb.config import Settings, is_loopback
+from mcpweb.settings import Settings, is_loopback
 from mcpweb.supervisor import certificate, postgres
 from mcpweb.supervisor.claims import CanNotStart, free_port, own_home
 from mcpweb.supervisor.console import say

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from flask import current_app
 
-from mcpweb.config import Settings
 from mcpweb.logs.index import LogIndex
+from mcpweb.settings import Settings
 
 
 def settings() -> Settings:

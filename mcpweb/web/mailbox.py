@@ -14,8 +14,8 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from mcpweb import clock
-from mcpweb.config import is_loopback
 from mcpweb.mailer import mailbox_folder
+from mcpweb.settings import is_loopback
 from mcpweb.web.current import settings
 from mcpweb.web.guard import public
 

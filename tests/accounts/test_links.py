@@ -14,9 +14,9 @@ from mcpweb import clock
 from mcpweb.accounts import links
 from mcpweb.accounts.links import Links
 from mcpweb.accounts.models import Purpose, User, UserSession, UserToken
-from mcpweb.config import Settings
 from mcpweb.crypto import derive
 from mcpweb.database import db, transaction
+from mcpweb.settings import Settings
 from mcpweb.web import static_files
 from mcpweb.web.current import settings as current_settings
 from tests.ageing import age

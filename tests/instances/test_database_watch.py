@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from mcpweb.config import Settings
 from mcpweb.database import db
+from mcpweb.settings import Settings
 from tests.fault_proxy import FaultProxy
 from tests.instances import endpoint
 from tests.waiting import until

@@ -15,13 +15,13 @@ from rq import Queue
 from sqlalchemy.exc import OperationalError
 
 from mcpweb import clock, queue
-from mcpweb.config import Settings
 from mcpweb.database import db, transaction
 from mcpweb.errors import Unavailable
 from mcpweb.jobs import ticker, timetable
 from mcpweb.jobs.models import Schedule
 from mcpweb.jobs.schedule import PLANS, daily, every
 from mcpweb.jobs.ticker import Ticker
+from mcpweb.settings import Settings
 from tests.parallel import at_once
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)

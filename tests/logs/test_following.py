@@ -24,7 +24,6 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
 from mcpweb.cli import cli
-from mcpweb.config import Settings
 from mcpweb.database import db
 from mcpweb.errors import Unavailable
 from mcpweb.hosts import host_id
@@ -42,6 +41,7 @@ from mcpweb.logs.opening import open_index as index_of
 from mcpweb.logs.query import Query
 from mcpweb.logs.rebuilding import forget, rebuild
 from mcpweb.logs.writing import LogFiles
+from mcpweb.settings import Settings
 from tests.fault_proxy import FaultProxy
 from tests.logs.follower_program import open_index
 from tests.logs.index_lines import DAY, NOON, encoded
