@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from mcpweb.shipped import folder as shipped
-from mcpweb.web import static_files
+from mcpweb.web import static_errors, static_files
 
 
 def publish(folder: Path) -> list[Path]:
-    """Copy static files and error pages below `folder`, where everybody may read them; returns the two places.
+    """Write static files and error pages below `folder`, where everybody may read them; returns the two places.
 
     Static files have a folder of their own for each version, so that pages of the version before still find theirs
     while hosts are changed one after the other. May be repeated, also while nginx serves.
     """
     static = folder.resolve() / static_files.address().lstrip("/")
     errors = folder.resolve() / "errors"
-    for source, target in ((static_files.FOLDER, static), (shipped("deploy") / "errors", errors)):
-        for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            _place(path, target / path.relative_to(source), folder.resolve())
+    for path in sorted(path for path in static_files.FOLDER.rglob("*") if path.is_file()):
+        _place(path.read_bytes(), static / path.relative_to(static_files.FOLDER), folder.resolve())
+    for name, text in static_errors.pages().items():
+        _place(text.encode(), errors / name, folder.resolve())
     return [static, errors]
 
 
-def _place(source: Path, target: Path, top: Path) -> None:
-    """A copy that is there as a whole or not at all, whatever the umask says."""
+def _place(data: bytes, target: Path, top: Path) -> None:
+    """A file that is there as a whole or not at all, whatever the umask says."""
     missing = [parent for parent in (target.parent, *target.parent.parents) if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(exist_ok=True)
         if parent.is_relative_to(top):
             parent.chmod(0o755)
     fresh = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, fresh)
+    fresh.write_bytes(data)
     fresh.chmod(0o644)
     fresh.replace(target)

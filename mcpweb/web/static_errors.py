@@ -1,4 +1,4 @@
-"""`python -m mcpweb.web.static_errors`: writes the pages that nginx shows when it answers by itself."""
+"""The pages that nginx shows when it answers by itself."""
 
 from __future__ import annotations
 
@@ -38,14 +38,3 @@ def pages() -> dict[str, str]:
         ).strip()
         found[f"{name}.html"] = text + "\n"
     return found
-
-
-def write(folder: Path) -> None:
-    """Write them all."""
-    folder.mkdir(exist_ok=True)
-    for name, text in pages().items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write(Path("deploy") / "errors")
