@@ -71,17 +71,13 @@ class PostgresIndex(LogIndex):
     def search(
         self, query: Query, *, limit: int, before: Cursor | None = None, after: Cursor | None = None
     ) -> list[Found]:
-        """One statement; PostgreSQL looks into older partitions only when the newer ones have too few."""
-        plan = read(query)
-        order, beyond, values = "DESC", "", tuple[Any, ...]()
+        """As many as there are next to the cursor."""
+        plan, order, beyond, values = read(query), "DESC", "", tuple[Any, ...]()
         if before is not None:
             plan, beyond, values = plan.until(before.ts + 1), " AND (ts, id) < (%s, %s)", before
         if after is not None:
             plan, beyond, values, order = plan.since(after.ts), " AND (ts, id) > (%s, %s)", after, "ASC"
-        fits, fitting = where(plan)
-        statement = f"SELECT id, ts, line FROM {LINES} {fits}{beyond} ORDER BY ts {order}, id {order} LIMIT %s"
-        with self._connection() as connection:
-            rows = _rows(connection, statement, (*fitting, *values, limit))
+        rows = self._first(plan, "id, ts, line", limit, order, beyond, values)
         found = [Found(line_id, ts, loads(line) or {}) for line_id, ts, line in rows]
         return found if after is None else found[::-1]
 
@@ -99,22 +95,35 @@ class PostgresIndex(LogIndex):
         return found
 
     def newest(self, query: Query, columns: Sequence[str], most: int) -> list[Row]:
-        """Looks at the newest of all lines first: it is slow to gather all lines of a frequent word and sort them."""
-        names = ", ".join(COLUMNS[COLUMNS.index(name)] for name in columns)
-        plan, newest = read(query), "ORDER BY ts DESC, id DESC LIMIT %s"
-        then, at = where(replace(plan, wanted=(), unwanted=(), equal={}, unequal={}))
-        fits, fitting = where(replace(plan, since_ms=None, until_ms=None))
-        near = f"SELECT ts, {names} FROM (SELECT * FROM {LINES} {then} {newest}) AS near {fits} {newest}"
-        depth = _FIRST if plan.wanted or plan.unwanted else _NEAR + 1
+        """As many as there are."""
+        names = ", ".join(["ts", *(COLUMNS[COLUMNS.index(name)] for name in columns)])
+        return list(map(tuple, self._first(read(query), names, most)))
+
+    def _first(
+        self, plan: Plan, columns: str, most: int, order: str = "DESC", beyond: str = "", place: tuple[Any, ...] = ()
+    ) -> Sequence[Any]:
+        """The first lines that fit, by time; of words it does not leave to PostgreSQL's guess how frequent they are.
+
+        So many lines in a row are looked at as should have enough that fit. Rarer ones are gathered by the index of
+        words and then sorted: OFFSET 0 keeps PostgreSQL from walking through time until it has found so many.
+        """
+        by_time = f"ORDER BY ts {order}, id {order} LIMIT %s"
+        fits, fitting = where(plan)
         with self._connection() as connection:
+            if not (plan.wanted or plan.unwanted):
+                statement = f"SELECT {columns} FROM {LINES} {fits}{beyond} {by_time}"
+                return _rows(connection, statement, (*fitting, *place, most))
+            times, at = where(replace(plan, wanted=(), unwanted=(), equal={}, unequal={}))
+            here, being = where(replace(plan, since_ms=None, until_ms=None))
+            near = f"SELECT {columns} FROM (SELECT * FROM {LINES} {times}{beyond} {by_time}) AS near {here} {by_time}"
+            depth = _FIRST
             while depth <= _NEAR:
-                rows = _rows(connection, near, (*at, depth, *fitting, most))
+                rows = _rows(connection, near, (*at, *place, depth, *being, most))
                 if len(rows) == most:
-                    return list(map(tuple, rows))
-                depth = int(1.3 * depth * most / max(len(rows), 1))  # as deep as there should be enough of them
-            fits, fitting = where(plan)
-            rows = _rows(connection, f"SELECT ts, {names} FROM {LINES} {fits} {newest}", (*fitting, most))
-        return list(map(tuple, rows))
+                    return rows
+                depth = max(4 * depth, int(1.3 * depth * most / max(len(rows), 1)))
+            statement = f"SELECT {columns} FROM (SELECT * FROM {LINES} {fits}{beyond} OFFSET 0) AS every {by_time}"
+            return _rows(connection, statement, (*fitting, *place, most))
 
     def sample(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, str, str]]:
         """One statement, in which each span is a look into the index by time."""
