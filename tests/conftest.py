@@ -161,12 +161,15 @@ def empty(app: Flask) -> None:
     """Take everything out of the database and of Redis, and register the services."""
     with app.app_context():
         with transaction():
-            tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
-            if db.engine.dialect.name == "postgresql":
-                db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-            else:
-                for table in reversed(Base.metadata.sorted_tables):
-                    db.session.execute(table.delete())
+            for table in reversed(Base.metadata.sorted_tables):
+                db.session.execute(table.delete())
+            if db.engine.dialect.name == "postgresql":  # TRUNCATE … RESTART IDENTITY takes ten times as long
+                db.session.execute(
+                    text(
+                        "SELECT setval(oid, 1, false) FROM pg_class "
+                        "WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace"
+                    )
+                )
         registration.register(house().registry)
         redis = queue.connect(current_settings().redis_url)
         # The hosts stay known: losing their list makes them doubt everything for a while.
