@@ -8,13 +8,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 
-Mode = Literal["pass", "refuse", "half"]
+Mode = Literal["pass", "refuse", "half", "slow"]
+SLOW_S = 0.4
+"""How much later what is passed on arrives, when slow."""
 
 
 class FaultProxy:
     """Listens on a loopback port and passes bytes to `target`, a (host, port) or the path of a Unix socket.
 
-    "refuse" cuts what is open and takes nothing new; "half" keeps everything open, and silent.
+    "refuse" cuts what is open and takes nothing new; "half" keeps everything open, and silent;
+    "slow" passes on what the server says, but 0.4 s later.
     """
 
     def __init__(self, target: tuple[str, int] | str) -> None:
@@ -76,17 +79,20 @@ class FaultProxy:
             self.set("refuse")
         there = threading.Thread(target=self._pass_on, args=(client, server), daemon=True)
         there.start()
-        self._pass_on(server, client)
+        self._pass_on(server, client, can_be_slow=True)
         there.join()
         with self._lock:
             self._open -= {client, server}
         client.close()
         server.close()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, can_be_slow: bool = False) -> None:
+        pause = threading.Event()
         with suppress(OSError):
             while data := source.recv(65_536):
                 self._passing.wait()
+                if can_be_slow and self.mode == "slow":
+                    pause.wait(SLOW_S)
                 sink.sendall(data)
         for one in (source, sink):
             with suppress(OSError):

@@ -116,6 +116,10 @@ class Host:
                 [*COMMAND, role], cwd=ROOT, env={**self.environ, **environ}, stderr=subprocess.DEVNULL
             )
 
+    def start_again(self) -> None:
+        """Start what has ended by itself, as systemd does: a worker ends when Redis goes at a bad moment."""
+        self.start(*(role for role, program in self.programs.items() if program.poll() is not None))
+
     def kill(self, *roles: str) -> None:
         """End these programs, or all, without a word, and whatever they have started."""
         programs = [self.programs.pop(role) for role in roles or tuple(self.programs)]
@@ -202,10 +206,15 @@ class Installation:
         """Start what does not run, and wait until all hosts hear each other; one begins to listen at its first call."""
         for host in self.hosts:
             host.start(*(role for role in ROLES if role not in host.programs))
+            host.start_again()
         for host in self.hosts:
             until(host.answers, f"{host.name} answers", 60)
-            assert host.call(Target(str(uuid4()), mint_token()))[0] == 401
+            until(lambda host=host: self._refuses_strangers(host), f"both processes of {host.name} answer", 40)
         until(lambda: all(host.remembers for host in self.hosts), "the hosts hear each other", 40)
+
+    def _refuses_strangers(self, host: Host) -> bool:
+        """A process whose database was away a moment ago refuses everybody until it has asked again."""
+        return {host.call(Target(str(uuid4()), mint_token()))[0] for _ in range(4)} == {401}
 
 
 def csrf_of(browser: FormClient) -> str:
