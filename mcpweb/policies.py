@@ -34,6 +34,11 @@ class Policy:
         """What holds when nobody has decided."""
         return int(getattr(settings, self.name)) if self.default is None else self.default
 
+    def words(self, value: int) -> str:
+        """`30 days`, `1 day`; MB, ms and shares have no plural."""
+        has_plural = self.unit.isalpha() and len(self.unit) > 2
+        return f"{value:,} {self.unit.removesuffix('s') if value == 1 and has_plural else self.unit}"
+
 
 class PolicyRow(Base):
     """What an administrator decided, and when."""

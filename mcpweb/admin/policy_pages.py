@@ -64,9 +64,8 @@ def _policy(policy: Policy, settings: Settings, row: PolicyRow | None) -> dict[s
     return {
         "name": policy.name,
         "title": policy.title,
-        "unit": policy.unit,
-        "value": default if decided is None else decided,
-        "default": default,
+        "value": policy.words(default if decided is None else decided),
+        "default": policy.words(default),
         "setting": f"MCPWEB_{policy.name.upper()}" if policy.default is None else "",
         "is_decided": row is not None,
         "is_readable": row is None or decided is not None,

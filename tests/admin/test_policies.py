@@ -57,6 +57,7 @@ def old_days(app):
 def test_shorter_retention_says_which_days_would_go_before_it_is_saved_and_then_holds_at_once(carol, old_days):
     page = carol.get(AT)
     assert "30 days" in page.text and "MCPWEB_LOG_DAYS" in page.text and "Never" in page.text
+    assert "5 % of the calls<" in page.text and "5,000 ms<" in page.text and "1 line<" in page.text
 
     page = send(carol, "logs", "preview", log_days="22")
 
