@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from mcpweb.accounts.models import Role, User
 from mcpweb.database import db
@@ -46,13 +46,7 @@ def page_number(text: str) -> int:
 
 def find(asked: UserFilter) -> Sequence[User]:
     """The users of this page by address, and one more if there is another page."""
-    query: Select[tuple[User]] = select(User).order_by(User.email)
-    if asked.text:
-        query = query.where(User.email.icontains(asked.text, autoescape=True))
-    if asked.state == "admin":
-        query = query.where(User.role == Role.ADMIN)
-    elif asked.state:
-        query = query.where(User.is_enabled.is_(asked.state == "enabled"))
+    query: Select[tuple[User]] = select(User).where(*_fits(asked)).order_by(User.email)
     return list(db.session.scalars(query.limit(PAGE + 1).offset((asked.page - 1) * PAGE)))
 
 
@@ -80,6 +74,17 @@ def of_email(email: str) -> User:
     return user
 
 
-def count() -> int:
-    """How many users there are."""
-    return db.session.scalar(select(func.count()).select_from(User)) or 0
+def count(asked: UserFilter) -> int:
+    """How many users fit, on all pages together."""
+    return db.session.scalar(select(func.count()).select_from(User).where(*_fits(asked))) or 0
+
+
+def _fits(asked: UserFilter) -> Sequence[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
+    if asked.text:
+        wanted.append(User.email.icontains(asked.text, autoescape=True))
+    if asked.state == "admin":
+        wanted.append(User.role == Role.ADMIN)
+    elif asked.state:
+        wanted.append(User.is_enabled.is_(asked.state == "enabled"))
+    return wanted

@@ -29,7 +29,7 @@ def users(asked: UserFilter) -> dict[str, Any]:
         "users": [{"user": user, "instances": counts.get(user.id, 0)} for user in shown],
         "more": len(found) > directory.PAGE,
         "states": directory.STATES,
-        "total": directory.count(),
+        "total": directory.count(asked),
     }
 
 
@@ -54,6 +54,7 @@ def instances(asked: InstanceFilter, now: datetime) -> dict[str, Any]:
         "asked": asked,
         "instances": [instance(one, now) | {"owner": one.owner} for one in found[: oversight.PAGE]],
         "more": len(found) > oversight.PAGE,
+        "total": oversight.count(asked),
         "states": oversight.STATES,
         "services": switching.services(),
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
+from mcpweb.admin.log_filter import stamp
 from mcpweb.admin.trends import trend
+from mcpweb.instances.traffic import OURS, THEIRS
 from mcpweb.monitoring.figures import Figures, Line
 
-_CALLS = "/admin/logs?category=performance&range=1h"
 _SPAN = "Last hour"
 NOTHING = "–"  # noqa: RUF001 - a dash, as everywhere where there is no number
 
@@ -16,25 +18,26 @@ NOTHING = "–"  # noqa: RUF001 - a dash, as everywhere where there is no number
 def tiles(figures: Figures) -> Sequence[dict[str, Any]]:
     """All of them, in the order in which they are looked at."""
     hour, lines = figures.hour, figures.lines
+    calls = _lines(figures, "tools/call")
     of_calls = f"of {_count(hour.calls)} calls" if hour.calls else "no call within an hour"
     return [
-        _tile("Calls a minute", _rate(figures.per_minute), f"{_count(hour.calls)} in an hour", _CALLS, lines["calls"]),
+        _tile("Calls a minute", _rate(figures.per_minute), f"{_count(hour.calls)} in an hour", calls, lines["calls"]),
         _tile(
             "Failed here", _percent(hour.share(hour.faults)), f"{_count(hour.faults)} {of_calls}",
-            f"{_CALLS}&outcome=error&outcome=refused", lines["faults"], unit="%",
+            _lines(figures, f"tools/call {OURS}"), lines["faults"], unit="%",
         ),
         _tile(
             "Failed at services", _percent(hour.share(hour.upstream_errors)),
-            f"{_count(hour.upstream_errors)} {of_calls}", f"{_CALLS}&outcome=tool_error&outcome=unavailable",
+            f"{_count(hour.upstream_errors)} {of_calls}", _lines(figures, f"tools/call {THEIRS}"),
             lines["upstream"], unit="%",
         ),
         _tile(
             "95 of 100 within", _ms(hour.p95_ms), f"half within {_ms(hour.p50_ms)}" if hour.calls else "no call",
-            _CALLS, lines["p95_ms"], unit="ms",
+            calls, lines["p95_ms"], unit="ms",
         ),
         _tile(
             "Active instances", _count(figures.active_instances), f"of {_count(figures.instances)}",
-            "/admin/instances", lines["instances"], from_zero=False,
+            "/admin/instances?state=active", lines["instances"], from_zero=False,
         ),
         _tile("Users", _count(figures.users), _admins(figures.admins), "/admin/users", lines["users"], from_zero=False),
         _tile(
@@ -44,9 +47,14 @@ def tiles(figures: Figures) -> Sequence[dict[str, Any]]:
         ),
         _tile(
             "From the cache", NOTHING if figures.cache_share is None else _percent(figures.cache_share),
-            "of accesses in an hour", f"{_CALLS}&q=%22access+cache%22", lines["cache"], unit="%",
+            "of accesses in an hour", _lines(figures, '"access cache"'), lines["cache"], unit="%",
         ),
     ]  # fmt: skip
+
+
+def _lines(figures: Figures, text: str) -> str:
+    """Where the lines of the very hour are that the figures count."""
+    return "/admin/logs?" + urlencode({"category": "performance", "q": text, "since": stamp(figures.since)})
 
 
 def _tile(

@@ -65,7 +65,7 @@ _RULES = (
         "%",
         "the calls of the last 5 minutes",
         "Read what the lines say. After an update, go back to the version before.",
-        "/admin/logs?category=performance&range=1h&outcome=error",
+        "/admin/logs?category=performance&range=1h&q=tools/call+blame_us",
         "alert_errors",
     ),
     Rule(
@@ -75,7 +75,7 @@ _RULES = (
         "%",
         "the calls to each service in the last 5 minutes",
         "Look at the service's status page. Nothing is wrong here; the calls work again when it does.",
-        "/admin/logs?category=performance&range=1h&service={subject}&not-outcome=ok",
+        "/admin/logs?category=performance&range=1h&service={subject}&q=tools/call+blame_service",
         "alert_upstream_errors",
     ),
     Rule(
@@ -85,7 +85,7 @@ _RULES = (
         "ms",
         "the calls of the last 5 minutes",
         "See whether one service is slow, or the database, or every host is busy.",
-        "/admin/logs?category=performance&range=1h",
+        "/admin/logs?category=performance&range=1h&q=tools/call",
         "alert_p95_ms",
     ),
     Rule(

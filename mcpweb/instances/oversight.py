@@ -45,16 +45,15 @@ class InstanceFilter:
 
 def find(asked: InstanceFilter) -> Sequence[Instance]:
     """The instances of this page with their owners, newest first, and one more if there is another page."""
-    query = select(Instance).join(Instance.owner).options(joinedload(Instance.owner))
-    if asked.text:
-        columns = (Instance.label, Instance.account_label, User.email)
-        query = query.where(or_(*(column.icontains(asked.text, autoescape=True) for column in columns)))
-    if asked.service:
-        query = query.where(Instance.service_name == asked.service)
-    if asked.state:
-        query = query.where(_is(asked.state))
+    query = select(Instance).join(Instance.owner).options(joinedload(Instance.owner)).where(*_fits(asked))
     query = query.order_by(Instance.created_at.desc(), Instance.id)
     return list(db.session.scalars(query.limit(PAGE + 1).offset((asked.page - 1) * PAGE)))
+
+
+def count(asked: InstanceFilter) -> int:
+    """How many instances fit, on all pages together."""
+    query = select(func.count()).select_from(Instance).where(*_fits(asked))
+    return db.session.scalar(query.join(Instance.owner) if asked.text else query) or 0
 
 
 def get(instance_id: UUID) -> Instance:
@@ -73,6 +72,18 @@ def counts(user_ids: Sequence[int]) -> Mapping[int, int]:
     """How many instances each of these users has."""
     rows = select(Instance.owner_id, func.count()).where(Instance.owner_id.in_(user_ids)).group_by(Instance.owner_id)
     return {owner_id: count for owner_id, count in db.session.execute(rows)}  # noqa: C416 - rows are no pairs
+
+
+def _fits(asked: InstanceFilter) -> Sequence[Any]:
+    wanted: list[Any] = []
+    if asked.text:
+        columns = (Instance.label, Instance.account_label, User.email)
+        wanted.append(or_(*(column.icontains(asked.text, autoescape=True) for column in columns)))
+    if asked.service:
+        wanted.append(Instance.service_name == asked.service)
+    if asked.state:
+        wanted.append(_is(asked.state))
+    return wanted
 
 
 def _is(state: str) -> Any:

@@ -21,6 +21,9 @@ _SUMS = ("calls", "errors", "upstream_errors", "faults", *_BUCKETS)
 _UPSTREAM = ("key_refused", "scope_missing", "rate_limited", "unavailable")
 """Refusals that are about the service or its key; the others say that what was asked for makes no sense there."""
 
+OURS, THEIRS = "blame_us", "blame_service"
+"""Whose fault a failed call is. Its log line says so in these words, so that the lines behind a figure are found."""
+
 Called = tuple[datetime, str, float, Mapping[str, Any]]
 """When, which service, how long it took in milliseconds, and the log line."""
 
@@ -40,15 +43,22 @@ class Traffic(NamedTuple):
         return 100 * count / self.calls if self.calls else 0.0
 
 
+def blame(line: Mapping[str, Any]) -> str:
+    """OURS or THEIRS, or nothing when the call went well or what was asked for made no sense."""
+    if line.get("outcome") == "error" or line.get("rpc_code") == BUSY:
+        return OURS
+    return THEIRS if line.get("outcome") != "ok" and line.get("refusal") in _UPSTREAM else ""
+
+
 def count(host: str, calls: Iterable[Called]) -> None:
     """Add tool calls to their minutes, in the open transaction; `host` is the one that answered them."""
     minutes: dict[tuple[datetime, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SUMS, 0))
     for at, service, duration_ms, line in calls:
-        sums = minutes[at.replace(second=0, microsecond=0), service[:31]]
+        sums, whose = minutes[at.replace(second=0, microsecond=0), service[:31]], blame(line)
         sums["calls"] += 1
         sums["errors"] += line.get("outcome") != "ok"
-        sums["upstream_errors"] += line.get("outcome") != "ok" and line.get("refusal") in _UPSTREAM
-        sums["faults"] += line.get("outcome") == "error" or line.get("rpc_code") == BUSY
+        sums["upstream_errors"] += whose == THEIRS
+        sums["faults"] += whose == OURS
         sums[_BUCKETS[bisect_left(BUCKETS_MS, duration_ms)]] += 1
     if not minutes:
         return

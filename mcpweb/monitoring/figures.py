@@ -28,6 +28,8 @@ Line = Sequence[float | None]
 class Figures:
     """How much there is, and what was called in the last hour; `waiting` is None when Redis does not answer."""
 
+    since: datetime
+    """The first minute of the hour."""
     users: int
     admins: int
     instances: int
@@ -56,6 +58,7 @@ def read(now: datetime, hosts: Sequence[str]) -> Figures:
         counts = sampling.counts(db.session.connection())
     hits, misses = (sum(getattr(one, name) for one in samples.values()) for name in ("cache_hits", "cache_misses"))
     return Figures(
+        since=first,
         **counts,
         hour=traffic.total(first),
         per_minute=sum(one.calls for one in whole[-5:]) / 5,

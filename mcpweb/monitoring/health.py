@@ -146,7 +146,7 @@ def _providers(asked: Asked) -> Sequence[Check]:
         f"{titles.get(name, name)}: {calls.upstream_errors:,} of {calls.calls:,} calls failed there"
         for name, calls in out.items()
     )
-    link = "/admin/logs?category=performance&outcome=tool_error&outcome=unavailable&range=1h" + "".join(
+    link = "/admin/logs?category=performance&q=tools/call+blame_service&range=15m" + "".join(
         f"&service={name}" for name in out
     )
     return [Check("Services", "warn", value, "Nothing here: look at the status page of the service.", link)]

@@ -47,6 +47,8 @@ def test_everybodys_instances_are_listed_with_their_owners_and_found(carol, alic
     assert listed(carol.get("/admin/instances?service=figma")) == ["Drawings"]
     assert listed(carol.get("/admin/instances?state=expired")) == ["Last month"]
     assert sorted(listed(carol.get("/admin/instances?state=active"))) == ["Drawings", "Work"]
+    assert "2 instances found." in carol.get("/admin/instances?state=active").text and "3 instances." in page.text
+    assert "1 instance found." in carol.get("/admin/instances?q=alice&service=github").text
     assert carol.get("/admin/instances?q=%00&service=%00&state=x&page=x").status == 200
 
 

@@ -20,11 +20,13 @@ from sqlalchemy.exc import OperationalError
 from mcpweb import __version__, clock, queue
 from mcpweb.database import db, transaction
 from mcpweb.errors import Unavailable
+from mcpweb.gateway.slots import Slots
 from mcpweb.hosts import host_id
-from mcpweb.instances import counting
+from mcpweb.instances import counting, lifecycle
 from mcpweb.instances.models import Instance, KeyCheck, TrafficMinute
 from mcpweb.jobs.health import watch_health
 from mcpweb.jobs.models import JobRun
+from mcpweb.jsonrpc import BUSY, RpcError
 from mcpweb.logs import audit, events
 from mcpweb.logs.following import Follower
 from mcpweb.logs.lines import HOST
@@ -61,7 +63,7 @@ def part(person: FormClient, name: str) -> str:
     health = person.get("/admin").text.partition('id="health-title"')[2].partition("</section>")[0]
     rows = re.findall(r'<tr><th scope="row">(.*?)</tr>', health, re.DOTALL)
     [row] = [row for row in rows if re.sub(r"<[^>]+>", "", row).startswith(name)]
-    return " ".join(re.sub(r"<[^>]+>", " ", row).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"</?code>", "`", row)).split())
 
 
 def finished(job: str, state: str = "done", ago: timedelta = timedelta(), **report: object) -> None:
@@ -76,6 +78,10 @@ def beats(app: Flask, *roles: str) -> None:
 
 
 # Figures
+
+
+def no_slot(*_: object) -> None:
+    raise RpcError(BUSY, "As many calls are running as may run at once.")
 
 
 def test_the_figures_say_what_there_is_and_whose_fault_failures_are(carol, alice, app, make_instance, follow):
@@ -101,6 +107,38 @@ def test_the_figures_say_what_there_is_and_whose_fault_failures_are(carol, alice
     assert found["Jobs in the queue"][0].isdigit()
     age(TrafficMinute, timedelta(minutes=2))  # the present minute is not over; and the calls may stand in two
     assert re.search('aria-label="Last hour: between 0 and [2-4], at the end ', carol.get("/admin").text)
+
+
+def test_behind_a_figure_are_the_very_lines_that_it_counts(carol, app, make_instance, follow, monkeypatch):
+    instance, token = make_instance()
+    dead, dead_token = make_instance(label="Dead", token=TOKENS["github"]["revoked"])
+    off, off_token = make_instance(label="Off")
+    lifecycle.deactivate(db.session.get(Instance, off.id), "alice@example.com")
+    with monkeypatch.context() as busy:
+        busy.setattr(Slots, "take", no_slot)
+        endpoint.call(app, instance.id, token)
+    for called, with_token, tool in (
+        (instance, token, "get_me"), (instance, token, "no_such_tool"), (off, off_token, "get_me"),
+        (dead, dead_token, "get_me"), (dead, dead_token, "get_me"), (instance, "wrong", "get_me"),
+    ):  # fmt: skip
+        endpoint.call(app, called.id, with_token, tool)
+    follow()
+    page = carol.get("/admin")
+
+    mine = "".join(f"&instance={one.id}" for one in (instance, dead, off))  # lines of other tests may be there, too
+
+    def behind(word: str) -> str:
+        link = unescape(re.search(rf'<a href="([^"]+)">{word}</a>', page.text)[1])
+        text = carol.get(link + mine if "/logs" in link else link).text
+        return re.search(r"(?:<h2>|<p>)([\d,]+ (?:lines?|instances found|accounts))\b", text)[1]
+
+    told = figures(carol)
+    assert told["Failed here"].endswith(" 1 of 6 calls") and behind("Failed here") == "1 line"
+    assert told["Failed at services"].endswith(" 2 of 6 calls") and behind("Failed at services") == "2 lines"
+    assert told["Calls a minute"].endswith(" 6 in an hour") and behind("Calls a minute") == "6 lines"
+    assert behind("95 of 100 within") == "6 lines"
+    assert told["Active instances"] == "2 of 3" and behind("Active instances") == "2 instances found"
+    assert told["Users"].startswith("2 ") and behind("Users") == "2 accounts"
 
 
 def test_calls_of_earlier_hours_are_not_counted(carol, app, make_instance, follow):
