@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from mcpweb.admin import log_columns
 from mcpweb.logs.index import Cursor
 from mcpweb.logs.query import COLUMNS, MAX_CHARS, Query, Values
 
@@ -42,11 +43,13 @@ class LogFilter:
     follow: bool = False
     more: str = ""
     """The column of which all values are listed, not only the most frequent."""
+    show: tuple[str, ...] = ()
+    """The fields that stand in a row; without any, the usual ones."""
     complaints: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, args: Mapping[str, Sequence[str]]) -> Self:
-        """The filter that an address names: q, range or since and until, columns, follow, more, before or after."""
+        """The filter that an address names: q, range or since, until, columns, follow, more, show, before or after."""
         first = {name: values[0] for name, values in args.items() if values}
         complaints: list[str] = []
         since, until = (_time(first.get(name, "").strip(), complaints) for name in ("since", "until"))
@@ -66,6 +69,7 @@ class LogFilter:
             after=Cursor.parse(first.get("after", "")),
             follow=first.get("follow") == "1",
             more=first["more"] if first.get("more") in COLUMNS else "",
+            show=log_columns.chosen(args.get("show", ())),
             complaints=tuple(complaints),
         )
 
@@ -102,7 +106,7 @@ class LogFilter:
         parts: Args = {"q": self.text, "range": "" if self.is_absolute else self.range, **times}
         parts |= {name: list(values) for name, values in self.equal.items()}
         parts |= {_NOT + name: list(values) for name, values in self.unequal.items()}
-        parts |= {"follow": "1" if self.is_live else ""} | changes
+        parts |= {"show": list(self.show), "follow": "1" if self.is_live else ""} | changes
         return {name: value for name, value in parts.items() if value and (name, value) != ("range", USUAL_RANGE)}
 
     def has(self, column: str, value: str) -> bool:

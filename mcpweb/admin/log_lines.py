@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from mcpweb.admin.log_columns import ALWAYS
 from mcpweb.admin.log_filter import LogFilter
 from mcpweb.admin.log_marks import Piece, marked
 from mcpweb.admin.log_names import Names
@@ -20,12 +22,12 @@ from mcpweb.logs.query import COLUMNS, Term, storable
 
 _COLUMN = {"user": "user_id", "instance_id": "instance"}
 """Fields that are found by a column of another name."""
-_HEAD = frozenset(("time", "level", "category", "message"))
-_NO_KEY = _HEAD | frozenset(
+_NO_KEY = ALWAYS | frozenset(
     ("host", "request_id", "user", "user_id", "instance", "instance_id", "agent", "ip", "chain", "traceback")
 )
 """Shown by what unfolds only: long, or said otherwise in the row."""
 _MOST_KEYS, _KEY_CHARS, _LONG = 6, 60, 60
+_PLAIN = (str, int, float)
 _NEARBY = timedelta(hours=1)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -43,7 +45,7 @@ def row(line: Found, asked: LogFilter, wanted: Sequence[Term], names: Names) -> 
         "message": marked(plain(fields.get("message")), wanted),
         "user": names.of("user_id", person) if person else "",
         "instance": names.of("instance", instance) if instance else "",
-        "keys": [(name, marked(value, wanted)) for name, value in _keys(fields)],
+        "keys": [(name, marked(value, wanted)) for name, value in _keys(fields, asked.show)],
         "fields": [_field(name, value, asked, wanted) for name, value in fields.items() if name != "traceback"],
         "traceback": plain(fields.get("traceback")),
         "trace": folded(plain(fields.get("traceback"))),
@@ -61,14 +63,11 @@ def plain(value: Any) -> str:
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
-def _keys(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The values that tell one line from the next."""
-    some = (
-        (name, value)
-        for name, value in fields.items()
-        if name not in _NO_KEY and value not in (None, "") and isinstance(value, str | int | float)
-    )
-    for (name, value), _ in zip(some, range(_MOST_KEYS), strict=False):
+def _keys(fields: Mapping[str, Any], show: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The values that were chosen, or else those that tell one line from the next."""
+    names = show or [name for name, value in fields.items() if name not in _NO_KEY and isinstance(value, _PLAIN)]
+    some = ((name, fields[name]) for name in names if fields.get(name) not in (None, ""))
+    for name, value in some if show else islice(some, _MOST_KEYS):
         text = plain(value).partition("\n")[0]
         yield plain(name), text if len(text) <= _KEY_CHARS else text[:_KEY_CHARS] + "…"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from mcpweb.admin import log_lines, log_marks
+from mcpweb.admin import log_columns, log_lines, log_marks
 from mcpweb.admin.log_chart import chart
 from mcpweb.admin.log_filter import RANGES, LogFilter, stamp
 from mcpweb.admin.log_hints import hints
@@ -45,6 +45,7 @@ def listing(asked: LogFilter, seen: Seen, now: datetime) -> dict[str, Any]:
         "newer": asked.args(after=str(shown[0].cursor), follow="") if newer and shown else None,
         "older": asked.args(before=str(shown[-1].cursor), follow="") if older and shown else None,
         "newest": asked.args() if asked.before or asked.after else None,
+        "offered": [log_lines.plain(name) for name in log_columns.offered((one.fields for one in shown), asked.show)],
         "total": _total(seen),
         "chart": chart(seen.bars, seen.width, asked, now) if seen.bars else None,
         "facets": _facets(asked, seen, known),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -82,7 +83,7 @@ def remember(user_id: int, asked: LogFilter, now: datetime) -> None:
     """Note that somebody searched. Looking at the log does not depend on it, so a failure is not theirs."""
     if not asked.is_narrow or asked.before or asked.after or asked.follow:
         return
-    address = address_of(asked)
+    address = address_of(replace(asked, show=()))
     digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()
     newest = _recent(user_id)
     if newest and newest[0].digest == digest and newest[0].at > now - _SAME:

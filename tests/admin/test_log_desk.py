@@ -143,3 +143,22 @@ def test_the_log_leads_to_who_looked_into_it(carol, some):
     page = logs(carol)
     links = [html.unescape(link) for link in page.links if "viewed" in link or "logs+export" in link]
     assert len(links) == 2 and all(carol.get(link).status == 200 for link in links)
+
+
+def test_the_fields_of_the_rows_are_chosen_in_the_address_and_stay_on_every_way_from_there(carol, some):
+    def fields(page: Page) -> list[str]:
+        rows = re.findall(r'<span class="line__text">(.*?)</summary>', page.text, re.DOTALL)
+        return [" ".join(re.findall(r"<i>(.*?)</i>=([^<]*)", row)[0]) if "<i>" in row else "" for row in rows]
+
+    page = logs(carol, category="performance")
+    assert fields(page) == ["tool list_issues", "tool get_me"]
+    assert 'name="show" value="outcome">' in page.text
+
+    page = logs(carol, **dict(page.form("/admin/logs").fields), show="outcome")
+
+    assert fields(page) == ["outcome error", "outcome ok"] and "(1 chosen)" in page.text
+    assert fields(follow_link(carol, page, "Last 7 days")) == ["outcome error", "outcome ok"]
+    assert fields(logs(carol, "/lines", category="performance", show="outcome")) == ["outcome error", "outcome ok"]
+    save(carol, "Outcomes", category="performance", show="outcome")
+    assert fields(follow_link(carol, logs(carol), "Outcomes")) == ["outcome error", "outcome ok"]
+    assert fields(logs(carol, category="performance", show=["<b>", "x" * 61, ""])) == ["", ""]

@@ -93,6 +93,11 @@ def open_beside(page: Page) -> None:
     page.get_by_text("Saved and recent searches").click()
 
 
+def open_fields(page: Page) -> None:
+    """The fields to choose from."""
+    page.get_by_text("Fields in the rows").click()
+
+
 def open_keys(page: Page) -> None:
     """The list of keys."""
     page.keyboard.press("?")
@@ -254,6 +259,7 @@ STATES = {
     "admin-logs-follow": State("admin", "/admin/logs?follow=1&category=app"),
     "admin-logs-no-match": State("admin", "/admin/logs?q=nothing-of-the-kind&level=error"),
     "admin-logs-beside": State("admin", "/admin/logs?q=usr:x+call&range=7d", open_beside),
+    "admin-logs-fields": State("admin", "/admin/logs?category=performance&show=tool&show=outcome", open_fields),
     "admin-logs-keys": State("admin", "/admin/logs", open_keys),
     "admin-logs-export": State("admin", "/admin/logs/export?category=performance&q=call"),
     "admin-logs-exported": State("admin", "{an_export}"),
