@@ -98,6 +98,7 @@ def test_a_form_whose_session_has_ended_is_offered_again_with_everything_but_the
 
     assert page.status == 400
     assert "Please send the form again" in page.text
+    assert f"Request <code>{page.headers['X-Request-Id']}</code>" in page.text
     again = page.form("/services/github/connect")
     assert ("label", "My <b>repos</b>") in again.fields
     assert "ghp_secretsecret" not in page.text
