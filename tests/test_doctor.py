@@ -19,6 +19,7 @@ from mcpweb.crypto import new_encryption_key
 from mcpweb.database import db, transaction
 from mcpweb.doctor import checkup, outside, stores, surroundings
 from mcpweb.instances.house import house
+from mcpweb.jobs.models import JobRun
 from mcpweb.web.current import settings
 from tests import bad_upstream
 from tests.catalog.test_outgoing_tls import _certificate, _server
@@ -72,6 +73,9 @@ def website(body: bytes) -> Iterator[int]:
 
 def test_the_command_tells_every_part_in_a_line_sends_a_mail_and_exits_by_the_worst(app, environ, mail_server):
     given = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")} | environ
+    with transaction():
+        at = clock.utcnow()
+        db.session.add(JobRun(job="send_notices", state="failed", started_at=at, finished_at=at, report={}))
     with website(b'{"status": "ok"}') as port:
         given |= {
             "MCPWEB_BIND": f"127.0.0.1:{port}",
@@ -87,6 +91,7 @@ def test_the_command_tells_every_part_in_a_line_sends_a_mail_and_exits_by_the_wo
     good += ("Mail server", "Web port", "Public address", "Test mail", "Services")
     assert {name: lines[name][:4] for name in good} == dict.fromkeys(good, "good"), done.stdout
     assert "MCPWEB_MIAL_SERVER is not a setting; the nearest is MCPWEB_MAIL_SERVER" in lines["Settings"]
+    assert "Failed the last time: Notices to owners" in lines["Jobs"], "called as on the pages"
     assert lines["Worker"].startswith("bad ") and "mcpweb worker" in lines["Worker"]
     assert done.returncode == 1, "no worker runs, which is bad"
     assert CANARY not in done.stdout + done.stderr

@@ -12,6 +12,7 @@ import redis
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb import clock, config, embedded_redis, setting_names
+from mcpweb.admin.maintenance_words import title
 from mcpweb.application import create_app
 from mcpweb.doctor import outside, stores, surroundings
 from mcpweb.errors import AppError
@@ -29,7 +30,7 @@ _QUESTIONS: Sequence[Question] = (
     ("Home folder", surroundings.home),
     ("Tables", stores.tables),
     ("Stored keys", stores.keys),
-    ("Health", lambda settings: health.checks(Asked(settings), clock.utcnow())),
+    ("Health", lambda settings: health.checks(Asked(settings), clock.utcnow(), title)),
     ("Redis server", stores.redis_server),
     ("Clocks", stores.clocks),
     ("Mail server", outside.mail_server),
