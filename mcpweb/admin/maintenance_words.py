@@ -25,6 +25,7 @@ _TITLES = {
     "verify_audit": "Audit trail",
     "preview_clean_up": "Dry run of cleaning up",
     "preview_erase_logs": "Dry run of erasing logs",
+    "preview_erase_exports": "Dry run of erasing exports",
     "preview_log_maintenance": "Dry run of log maintenance",
     "verify_logs": "Log integrity",
     "rebuild_index": "Index rebuild",

@@ -52,6 +52,13 @@ def erase_exports() -> int:
     return export_files.erase(folder(settings()), prepared.wanted(house().propagation.host, now()))
 
 
+@job("preview_erase_exports")
+def preview_erase_exports() -> dict[str, int]:
+    """How many files that job would delete on this host now, and how many bytes."""
+    gone = export_files.unwanted(folder(settings()), prepared.wanted(house().propagation.host, now()))
+    return {"items": len(gone), "freed_bytes": sum(path.stat().st_size for path in gone if path.is_file())}
+
+
 def folder(settings: Settings) -> Path:
     """Where a host keeps the files."""
     return settings.home / "exports"

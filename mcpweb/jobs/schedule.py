@@ -95,6 +95,7 @@ PLANS: Mapping[str, Plan] = {plan.job: plan for plan in _PLANS}
 _ON_DEMAND = (
     Plan("preview_clean_up", "Says what cleaning up would throw away, and throws nothing away.", When()),
     Plan("preview_erase_logs", "Says which logs would be erased, and erases none.", When(), per_host=True),
+    Plan("preview_erase_exports", "Says how many exports would be deleted, and deletes none.", When(), per_host=True),
     Plan(
         "preview_log_maintenance",
         "Says which days of the log would be closed and deleted, and touches none.",
@@ -118,6 +119,7 @@ ON_EVENT: Mapping[str, Plan] = {
 PREVIEWS: Mapping[str, str] = {
     "clean_up": "preview_clean_up",
     "erase_logs": "preview_erase_logs",
+    "erase_exports": "preview_erase_exports",
     "maintain_logs": "preview_log_maintenance",
 }
 """The jobs that delete, each with the one that only says what it would delete."""

@@ -55,11 +55,16 @@ def write(path: Path, kind: str, lines: Iterable[Fields], tell: Callable[[int], 
 
 def erase(folder: Path, wanted: Iterable[str]) -> int:
     """Delete what is in the folder, except for the files of these names and their drafts; returns how many."""
-    keep = {name + end for name in wanted for end in ("", _DRAFT)}
-    gone = [path for path in folder.glob("*") if path.name not in keep]
+    gone = unwanted(folder, wanted)
     for path in gone:
         path.unlink(missing_ok=True)
     return len(gone)
+
+
+def unwanted(folder: Path, wanted: Iterable[str]) -> list[Path]:
+    """What `erase` deletes."""
+    keep = {name + end for name in wanted for end in ("", _DRAFT)}
+    return [path for path in folder.glob("*") if path.name not in keep]
 
 
 def _counted(

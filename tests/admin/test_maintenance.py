@@ -101,7 +101,7 @@ def test_the_table_has_every_job_with_its_schedule_and_what_became_of_it(carol, 
 
     page = carol.get(AT)
 
-    assert page.text.count("/run") == len(PLANS) + len(ON_DEMAND) + 3, "the jobs that delete have a dry run beside"
+    assert page.text.count("/run") == len(PLANS) + len(ON_DEMAND) + 4, "the jobs that delete have a dry run beside"
     for plan in (*PLANS.values(), *ON_DEMAND.values()):
         assert plan.does in page.text
     assert "Every 30 seconds" in page.text and "Every 5 minutes" in page.text and "Every hour" in page.text
@@ -249,6 +249,21 @@ def test_a_dry_run_of_erasing_logs_names_the_folders_and_leaves_them(carol, sche
     start(carol, "erase_logs")
     work()
     assert not folder.exists()
+
+
+def test_a_dry_run_of_erasing_exports_counts_the_files_and_leaves_them(carol, schedule, work, settings):
+    file = settings.home / "exports" / "of-nobody.csv.gz"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"x" * 700)
+
+    start(carol, "preview_erase_exports")
+    work()
+
+    text = carol.get(f"{AT}/preview_erase_exports").text
+    assert "1 item" in text and "<dd>700 bytes</dd>" in text and file.exists()
+    start(carol, "erase_exports")
+    work()
+    assert not file.exists()
 
 
 def test_the_log_files_are_verified_and_their_maintenance_is_said_beforehand(carol, schedule, work, settings):
