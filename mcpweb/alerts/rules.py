@@ -128,7 +128,7 @@ _RULES = (
         "%",
         "all active instances, when at least 5 keys are refused",
         "When it is one service, see whether it revoked keys. Their owners were told.",
-        "/admin/instances?state=active",
+        "/admin/instances?state=refused",
         "alert_refused_keys",
     ),
     Rule(

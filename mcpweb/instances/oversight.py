@@ -14,9 +14,15 @@ from mcpweb.accounts.directory import page_number
 from mcpweb.accounts.models import User
 from mcpweb.database import db, now
 from mcpweb.errors import NotFound
-from mcpweb.instances.models import Instance, Status
+from mcpweb.instances.models import CredentialState, Instance, Status
 
-STATES = {"active": "Active", "inactive": "Switched off", "expired": "Expired", "stopped": "By an administrator"}
+STATES = {
+    "active": "Active",
+    "inactive": "Switched off",
+    "expired": "Expired",
+    "stopped": "By an administrator",
+    "refused": "Active, key refused",
+}
 PAGE = 50
 
 
@@ -92,4 +98,6 @@ def _is(state: str) -> Any:
         return Instance.stopped_reason != ""
     if state == Status.EXPIRED:  # the job that marks them may be late
         return or_(Instance.status == Status.EXPIRED, Instance.expires_at <= moment)
+    if state == "refused":
+        return and_(_is(Status.ACTIVE), Instance.credential_state == CredentialState.REJECTED)
     return and_(Instance.status == state, Instance.expires_at > moment)

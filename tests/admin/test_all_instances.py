@@ -7,8 +7,8 @@ import re
 import pytest
 
 from mcpweb.clock import utcnow
-from mcpweb.database import db
-from mcpweb.instances.models import ServiceRow, Status
+from mcpweb.database import db, transaction
+from mcpweb.instances.models import CredentialState, Instance, ServiceRow, Status
 from tests.conftest import URL, links_in
 from tests.form_client import Page
 from tests.instances import endpoint, living
@@ -49,6 +49,11 @@ def test_everybodys_instances_are_listed_with_their_owners_and_found(carol, alic
     assert sorted(listed(carol.get("/admin/instances?state=active"))) == ["Drawings", "Work"]
     assert "2 instances found." in carol.get("/admin/instances?state=active").text and "3 instances." in page.text
     assert "1 instance found." in carol.get("/admin/instances?q=alice&service=github").text
+    with transaction():
+        work = db.session.query(Instance).filter_by(label="Work").one()
+        work.credential_state, work.owner.is_enabled = CredentialState.REJECTED, False
+    page = carol.get("/admin/instances?state=refused")
+    assert listed(page) == ["Work"] and "Owner disabled" in page.text
     assert carol.get("/admin/instances?q=%00&service=%00&state=x&page=x").status == 200
 
 
