@@ -60,7 +60,6 @@ def shown(export: LogExport, now: datetime) -> dict[str, Any]:
         "size": size(export.size),
         "asked_at": export.asked_at,
         "ends_at": end,
-        "host": export.host,
         "search": asked.args(),
         "words": [*([f"“{asked.text}”"] if asked.text else []), *(chip["words"] for chip in chips(asked))],
         "since": query.since,

@@ -12,6 +12,7 @@ from flask_login import current_user
 from mcpweb import clock
 from mcpweb.admin import log_export_pages, log_exports, log_views
 from mcpweb.admin.log_filter import LogFilter
+from mcpweb.admin.maintenance_pages import known_hosts
 from mcpweb.instances.house import house
 from mcpweb.logs import prepared
 from mcpweb.web.current import log_index, settings
@@ -54,7 +55,8 @@ def show(export_id: UUID) -> ResponseReturnValue:
     """How far an export is, and where its file can be fetched."""
     found = prepared.get(export_id, current_user.id)
     shown = log_export_pages.shown(found, clock.utcnow())
-    return _page("admin/logs_exported.html", export=shown, is_here=found.host == house().propagation.host)
+    host, is_here = known_hosts().get(found.host, found.host), found.host == house().propagation.host
+    return _page("admin/logs_exported.html", export=shown, host=host, is_here=is_here)
 
 
 @bp.get("/exports/<uuid:export_id>/file")
