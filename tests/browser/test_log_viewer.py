@@ -228,3 +228,18 @@ def test_times_are_ones_own_when_one_likes_and_the_address_keeps_utc(
     expect(page.get_by_label("From,")).to_have_value(re.compile("2026-01-01T05:00"))
     page.get_by_role("button", name="UTC").click()
     expect(page.locator(".line time").first).to_contain_text(f"{at.astimezone(UTC):%H:%M:%S}.")
+
+
+def test_on_paper_is_what_was_found_with_its_times_once(
+    admin: FormClient, calls: Callable[[], None], open_page: OpenPage
+) -> None:
+    page = open_page(admin)
+    said = "time => getComputedStyle(time, '::after').content"
+    page.goto(CALLS)
+    page.emulate_media(media="print")
+    expect(page.locator(".line").first).to_be_visible()
+    for what in (".header", ".filters", ".beside", ".facets", ".button"):
+        expect(page.locator(what).first).to_be_hidden()
+    assert page.locator(".line time").first.evaluate(said) == "none", "it is written out already"
+    page.goto("/admin")
+    assert page.locator(".health time").first.evaluate(said) != "none", "on paper nobody can point at it"
