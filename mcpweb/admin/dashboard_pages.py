@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from mcpweb.accounts.models import Role, User
 from mcpweb.admin import error_groups
 from mcpweb.admin import maintenance_words as words
+from mcpweb.admin.log_filter import Args, LogFilter
 from mcpweb.admin.tiles import tiles
 from mcpweb.database import db
 from mcpweb.jobs import health
@@ -24,6 +25,7 @@ from mcpweb.settings import Settings
 _CHANGES = 2000
 """Among so many of the newest changes those of administrators are looked for."""
 _SHOWN = 10
+_NEARBY = timedelta(minutes=1)
 
 
 def dashboard(settings: Settings, index: LogIndex, now: datetime) -> dict[str, Any]:
@@ -60,4 +62,13 @@ def _actions() -> list[dict[str, Any]]:
         .order_by(AuditEvent.seq.desc())
         .limit(_SHOWN)
     )
-    return [{"at": row.at, "action": row.action, "actor": row.actor, "subject": row.subject} for row in rows]
+    return [
+        {"at": row.at, "action": row.action, "actor": row.actor, "subject": row.subject, "line": _line_of(row)}
+        for row in rows
+    ]
+
+
+def _line_of(event: AuditEvent) -> Args:
+    """The search for its line in the audit log, which has its digest and all that is known of it."""
+    asked = LogFilter(text=event.digest.hex(), equal={"category": ("audit",)})
+    return asked.between(event.at - _NEARBY, event.at + _NEARBY).args()

@@ -395,7 +395,7 @@ def test_an_index_that_does_not_answer_leaves_the_rest_of_the_page(carol, monkey
     assert page.status == 200 and "The log index does not answer." in page.text
 
 
-def test_the_newest_actions_are_those_of_administrators(carol, alice, make_instance):
+def test_the_newest_actions_are_those_of_administrators_and_lead_to_their_lines(carol, alice, make_instance, follow):
     make_instance()
     carol.submit(carol.get("/admin/maintenance").form("/cache/drop"))
     with transaction():
@@ -405,6 +405,9 @@ def test_the_newest_actions_are_those_of_administrators(carol, alice, make_insta
 
     assert "cache.drop" in table and "carol@example.com" in table
     assert "alice@example.com" not in table and "service.recount" not in table
+    follow()
+    line = carol.get(unescape(re.search('href="([^"]+)">cache.drop<', table)[1])).text
+    assert "<h2>1 line</h2>" in line and "<strong>cache.drop</strong>" in line
 
 
 def test_it_takes_few_queries_however_much_there_is(carol, alice, app, make_instance, follow):
