@@ -12,9 +12,9 @@ from bench import clients
 from bench.installation import Installation
 from bench.traffic import Plan
 
-KINDS = ("call", "tools", "open", "instances", "instance", "logs")
-_CALLED = 100
-"""So few endpoints are called that each is remembered; what one costs that is not, `growth` says."""
+KINDS = ("call", "first", "tools", "open", "instances", "instance", "logs")
+_CALLED, _FIRST = 100, 1000
+"""So few endpoints are called that each is remembered; and so many others once, which is a *first* call."""
 _SECONDS = 8.0
 _QUIET_S, _QUIET_CPU_S, _CAUGHT_UP_S = 2.0, 0.05, 90.0
 
@@ -46,7 +46,11 @@ def tell(made: Installation, database: str) -> None:
 
 
 def _ask(made: Installation, kind: str, seconds: float) -> int:
-    plan = Plan(made.port, str(made.home / "crowd.json"), seconds=seconds, kinds={kind: 1}, most=_CALLED)
+    if kind == "first":
+        how: dict[str, object] = {"kinds": {"call": 1}, "first": _CALLED, "most": _FIRST, "in_turn": True, "clients": 4}
+    else:
+        how = {"kinds": {kind: 1}, "most": _CALLED, "seconds": seconds}
+    plan = Plan(made.port, str(made.home / "crowd.json"), **how)  # type: ignore[arg-type]
     seen = clients.run(plan)
     if failed := [one for one in seen if not one.is_good]:
         raise SystemExit(f"{kind}: {len(failed)} of {len(seen)} failed: {failed[0].status} {failed[0].words}")

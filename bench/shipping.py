@@ -1,0 +1,236 @@
+"""`python -m bench.shipping [--fluent-bit PROGRAM]`: are all log lines shipped, whatever happens meanwhile?
+
+The real Fluent Bit with the shipped configuration follows a log folder that our own code writes, closes and compresses,
+and sends to a receiver that speaks OpenSearch's or Loki's language. Exit code 1: a line was lost, or is there twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.receivers import KINDS, Receiver
+from bench.servers import ROOT
+from mcpweb.logs import maintenance
+from mcpweb.logs.events import CATEGORIES
+from mcpweb.logs.lines import entry, line
+from mcpweb.logs.retention import Policy
+from mcpweb.logs.writing import LogFiles
+
+CONFIGURATIONS = ROOT / "deploy" / "shipping"
+_STEP_S = 5.0
+_ARRIVED_S = 90.0
+_PAUSE_S = 0.002
+_BEFORE = 5000
+
+
+class Writer(threading.Thread):
+    """Writes numbered lines to all categories of a log folder, as fast as a busy host does, until `end`."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(daemon=True)
+        self.files, self.written, self.day = LogFiles(root), 0, datetime.now(UTC) - timedelta(days=2)
+        self._over, self._goes_on = threading.Event(), threading.Event()
+        self._goes_on.set()
+
+    def write(self) -> None:
+        """One line of the day; every fiftieth is long."""
+        self.written += 1
+        category = CATEGORIES[self.written % len(CATEGORIES)]
+        fields = {"number": self.written, "agent": "x" * (2000 if self.written % 50 == 0 else 40), "outcome": "ok"}
+        self.files.system(category, self.day, line(entry(category, self.day, "info", "call", fields)))
+
+    def run(self) -> None:
+        """Write."""
+        while not self._over.wait(_PAUSE_S):
+            self._goes_on.wait()
+            self.write()
+
+    def rest(self) -> None:
+        """Nothing more for now."""
+        self._goes_on.clear()
+        time.sleep(0.1)
+
+    def go_on(self) -> None:
+        """Write again."""
+        self._goes_on.set()
+
+    def end(self) -> None:
+        """No more."""
+        self._over.set()
+        self._goes_on.set()
+        self.join()
+
+    def next_day(self) -> None:
+        """It is midnight."""
+        self.day += timedelta(days=1)
+
+    def late(self) -> None:
+        """A line of yesterday, whose file is closed and compressed."""
+        today, self.day = self.day, self.day - timedelta(days=1)
+        self.write()
+        self.day = today
+
+
+class Shipping:
+    """One receiver, one writer, and the shipper between them."""
+
+    def __init__(self, program: str, kind: str, home: Path) -> None:
+        self.receiver, self.writer = Receiver(kind), Writer(home / "logs")
+        self._command = [program, "--config", str(CONFIGURATIONS / f"{kind}.yaml")]
+        self._said = home / "shipper.log"
+        self._environ = {
+            **os.environ, "MCPWEB_HOME": str(home), "SHIPPING_STATE": str(home / "state"),
+            "SHIPPING_HOST": "127.0.0.1", "SHIPPING_PORT": str(self.receiver.port), "SHIPPING_TLS": "off",
+            "SHIPPING_USER": "mcpweb", "SHIPPING_PASSWORD": "none",
+        }  # fmt: skip
+        (home / "state").mkdir(parents=True)
+        self.shipper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the shipper."""
+        with self._said.open("ab") as said:
+            self.shipper = subprocess.Popen(self._command, env=self._environ, stdout=said, stderr=said)
+
+    def stop(self, how: signal.Signals) -> None:
+        """End it, gently or not."""
+        assert self.shipper
+        self.shipper.send_signal(how)
+        self.shipper.wait(60)
+
+    def close_day(self) -> None:
+        """Compress and remove yesterday's files, as the daily job does."""
+        told = maintenance.maintain(self.writer.files, datetime.now(UTC), Policy(key=b"k" * 32))
+        assert told.closed and told.is_sound, told
+
+    def arrive(self) -> tuple[int, int]:
+        """Wait until nothing is missing, or it takes too long; returns how many lines are, and are there twice."""
+        end = time.monotonic() + _ARRIVED_S
+        self.writer.rest()
+        while (found := self._found())[0] and time.monotonic() < end:
+            time.sleep(0.2)
+        self.writer.go_on()
+        return found
+
+    def _found(self) -> tuple[int, int]:
+        seen = Counter(one["number"] for one in list(self.receiver.kept.values()))
+        return self.writer.written - len(seen), sum(seen.values()) - len(seen)
+
+
+def _midnight(made: Shipping) -> None:
+    made.writer.next_day()
+    time.sleep(_STEP_S)
+    made.close_day()
+    for _ in range(100):
+        made.writer.late()
+    time.sleep(_STEP_S)
+    made.close_day()
+
+
+def _restart(how: signal.Signals) -> Callable[[Shipping], None]:
+    def act(made: Shipping) -> None:
+        made.stop(how)
+        time.sleep(_STEP_S)
+        made.start()
+
+    return act
+
+
+def _away(made: Shipping) -> None:
+    made.receiver.down()
+    time.sleep(2 * _STEP_S)
+    made.receiver.up()
+
+
+def _killed_while_away(made: Shipping) -> None:
+    made.receiver.down()
+    time.sleep(_STEP_S)
+    _restart(signal.SIGKILL)(made)
+    time.sleep(_STEP_S)
+    made.receiver.up()
+
+
+def _refused(made: Shipping) -> None:
+    for made.receiver.refusing in (429, 503, 0):
+        time.sleep(_STEP_S)
+
+
+def _choosy(made: Shipping) -> None:
+    for made.receiver.is_choosy in (True, False):
+        time.sleep(_STEP_S)
+
+
+def _mute(made: Shipping) -> None:
+    for made.receiver.is_mute in (True, False):
+        time.sleep(_STEP_S)
+
+
+STEPS: tuple[tuple[str, Callable[[Shipping], None]], ...] = (
+    ("5,000 lines are there before it starts", Shipping.start),
+    ("midnight; the day is compressed, late lines come to it, it is compressed again", _midnight),
+    ("shipper ended (TERM), 5 s later started", _restart(signal.SIGTERM)),
+    ("shipper killed, 5 s later started", _restart(signal.SIGKILL)),
+    ("receiver gone for 10 s", _away),
+    ("receiver gone, shipper killed meanwhile", _killed_while_away),
+    ("receiver says 429, then 503, 5 s each", _refused),
+    ("receiver takes some lines of a request and refuses others, 5 s", _choosy),
+    ("receiver takes all and hangs up without an answer, 5 s", _mute),
+)
+
+
+def main() -> int:
+    """Run it; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.shipping", description=__doc__)
+    parser.add_argument("--fluent-bit", default=shutil.which("fluent-bit"), help="default: the one on PATH")
+    parser.add_argument("--to", choices=KINDS, action="append", help="only this receiver")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with what the shipper said")
+    options = parser.parse_args()
+    if not options.fluent_bit:
+        raise SystemExit("Fluent Bit is not installed; name its program with --fluent-bit")
+    version = subprocess.run([options.fluent_bit, "--version"], capture_output=True, text=True, check=True).stdout
+    print(version.splitlines()[0])
+    whole = [_ship(options.fluent_bit, kind, options.keep) for kind in options.to or KINDS]
+    return 0 if all(whole) else 1
+
+
+def _ship(program: str, kind: str, keep: bool) -> bool:
+    print(
+        f"\n| {kind}: what happens | lines written so far | missing | sent again | there twice |\n|---|---|---|---|---|"
+    )
+    home = Path(tempfile.mkdtemp(prefix="mcpweb-shipping-"))
+    made, good = Shipping(program, kind, home), True
+    try:
+        for _ in range(_BEFORE):
+            made.writer.write()
+        made.writer.start()
+        for name, act in STEPS:
+            before = made.receiver.taken - len(made.receiver.kept)
+            act(made)
+            missing, twice = made.arrive()
+            again = made.receiver.taken - len(made.receiver.kept) - before
+            print(f"| {name} | {made.writer.written:,} | {missing} | {again:,} | {twice} |", flush=True)
+            good = good and not missing and not twice
+        made.writer.end()
+    finally:
+        if made.shipper and made.shipper.poll() is None:
+            made.stop(signal.SIGTERM)
+        if keep:
+            print(f"\n{home}")
+        else:
+            shutil.rmtree(home)
+    return good
+
+
+if __name__ == "__main__":
+    sys.exit(main())
