@@ -23,8 +23,8 @@ class Receiver:
 
     def __init__(self, kind: str) -> None:
         self.kept: dict[Hashable, dict[str, Any]] = {}
-        self.taken = 0
-        """Lines that were accepted, also those that were there already."""
+        self.again = 0
+        """Lines that came although they were there already."""
         self.refusing = 0
         """The status that everything is answered with meanwhile; 0: none."""
         self.is_choosy = False
@@ -32,8 +32,8 @@ class Receiver:
         self.is_mute = False
         """Whether it takes everything and hangs up without an answer."""
         self._is_down = False
-        self.requests = 0
         self.refused = 0
+        """Requests, or lines of a request."""
         self._take = _bulk if kind == "opensearch" else _push
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -66,8 +66,7 @@ class Receiver:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -80,7 +79,6 @@ class Receiver:
 
     def take(self, path: str, body: bytes) -> tuple[int, bytes]:
         """The answer to a request: status and body."""
-        self.requests += 1
         if self.refusing:
             self.refused += 1
             return self.refusing, b"{}"
@@ -88,10 +86,17 @@ class Receiver:
 
     def keep(self, key: Hashable, line: dict[str, Any]) -> bool:
         """Keep a line, unless it is there."""
-        self.taken += 1
         is_new = key not in self.kept
+        self.again += not is_new
         self.kept.setdefault(key, line)
         return is_new
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: a shipper that is killed hangs up."""
 
 
 def _bulk(receiver: Receiver, path: str, body: bytes) -> tuple[int, bytes]:
@@ -104,7 +109,7 @@ def _bulk(receiver: Receiver, path: str, body: bytes) -> tuple[int, bytes]:
         if receiver.is_choosy and number % _EVERY == 0:
             receiver.refused += 1
             items.append(_item(action, place, 429, "rejected_execution_exception"))
-        elif receiver.keep((place["_index"], place["_id"]), line):
+        elif receiver.keep((place["_index"], place["_id"]), line | {"index": place["_index"]}):
             items.append(_item(action, place, 201))
         else:
             items.append(_item(action, place, 409, "version_conflict_engine_exception"))

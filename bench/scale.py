@@ -24,7 +24,7 @@ COSTS: dict[str, tuple[float, str]] = {
     "counted": (0.085, "ms of Redis when it is not remembered: limits are counted anew"),
     "system": (550, "bytes in the system's log"),
     "own": (549, "bytes in the instance's own log"),
-    "packed": (7.5, "times smaller once the day is compressed"),
+    "packed": (7.5, "times smaller is a file once its day is over"),
     "index": (2390, "bytes of PostgreSQL: index, counts"),
     "wal": (2829, "bytes of its write-ahead log"),
     "worker": (116, "MB of a web worker"),
@@ -135,7 +135,7 @@ def _guess(name: str) -> float:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.001 else "0"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.01 else "< 0.01"
 
 
 def _size(size: float) -> str:

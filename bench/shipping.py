@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from bench.receivers import KINDS, Receiver
 from bench.servers import ROOT
@@ -33,6 +35,9 @@ _STEP_S = 5.0
 _ARRIVED_S = 90.0
 _PAUSE_S = 0.002
 _BEFORE = 5000
+_KILLS = 20
+_CHOOSY = "OpenSearch takes some lines of a request and refuses others, 5 s"
+"""Loki has no such answer."""
 
 
 class Writer(threading.Thread):
@@ -40,16 +45,20 @@ class Writer(threading.Thread):
 
     def __init__(self, root: Path) -> None:
         super().__init__(daemon=True)
-        self.files, self.written, self.day = LogFiles(root), 0, datetime.now(UTC) - timedelta(days=2)
+        self.files, self.written = LogFiles(root), 0
+        self.day = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=3)
+        self._lock = threading.Lock()
         self._over, self._goes_on = threading.Event(), threading.Event()
         self._goes_on.set()
 
-    def write(self) -> None:
-        """One line of the day; every fiftieth is long."""
-        self.written += 1
-        category = CATEGORIES[self.written % len(CATEGORIES)]
-        fields = {"number": self.written, "agent": "x" * (2000 if self.written % 50 == 0 else 40), "outcome": "ok"}
-        self.files.system(category, self.day, line(entry(category, self.day, "info", "call", fields)))
+    def write(self, late: timedelta = timedelta()) -> None:
+        """One line of the day, or of one before; every fiftieth is long."""
+        with self._lock:
+            self.written += 1
+            number, at = self.written, self.day - late + timedelta(milliseconds=self.written)
+        category = CATEGORIES[number % len(CATEGORIES)]
+        fields = {"number": number, "agent": "x" * (2000 if number % 50 == 0 else 40), "outcome": "ok"}
+        self.files.system(category, at, line(entry(category, at, "info", "call", fields)))
 
     def run(self) -> None:
         """Write."""
@@ -75,12 +84,6 @@ class Writer(threading.Thread):
     def next_day(self) -> None:
         """It is midnight."""
         self.day += timedelta(days=1)
-
-    def late(self) -> None:
-        """A line of yesterday, whose file is closed and compressed."""
-        today, self.day = self.day, self.day - timedelta(days=1)
-        self.write()
-        self.day = today
 
 
 class Shipping:
@@ -110,22 +113,35 @@ class Shipping:
         self.shipper.wait(60)
 
     def close_day(self) -> None:
-        """Compress and remove yesterday's files, as the daily job does."""
-        told = maintenance.maintain(self.writer.files, datetime.now(UTC), Policy(key=b"k" * 32))
+        """Compress and remove yesterday's files, as the daily job does at noon."""
+        told = maintenance.maintain(self.writer.files, self.writer.day, Policy(key=b"k" * 32))
         assert told.closed and told.is_sound, told
 
+    def misplaced(self) -> int:
+        """How many lines are not in the index of their day, or at the moment of their time."""
+        return sum(_moment(one) != datetime.fromisoformat(one["time"]) for one in self.receiver.kept.values())
+
     def arrive(self) -> tuple[int, int]:
-        """Wait until nothing is missing, or it takes too long; returns how many lines are, and are there twice."""
+        """Wait until nothing is missing, or it takes too long; returns what `found` does."""
         end = time.monotonic() + _ARRIVED_S
         self.writer.rest()
-        while (found := self._found())[0] and time.monotonic() < end:
+        while (found := self.found())[0] and time.monotonic() < end:
             time.sleep(0.2)
         self.writer.go_on()
         return found
 
-    def _found(self) -> tuple[int, int]:
+    def found(self) -> tuple[int, int]:
+        """How many lines are missing, and how many are there twice."""
         seen = Counter(one["number"] for one in list(self.receiver.kept.values()))
         return self.writer.written - len(seen), sum(seen.values()) - len(seen)
+
+
+def _moment(kept: dict[str, Any]) -> datetime:
+    """When a line was written, as the receiver has it. Of OpenSearch, the index must be that of the day, too."""
+    if "moment" in kept:
+        return datetime.fromtimestamp(kept["moment"] // 1_000_000 / 1000, UTC)
+    at = datetime.fromisoformat(kept["@timestamp"])
+    return at if kept["index"] == f"mcpweb-{at:%Y.%m.%d}" else datetime.min.replace(tzinfo=UTC)
 
 
 def _midnight(made: Shipping) -> None:
@@ -133,7 +149,7 @@ def _midnight(made: Shipping) -> None:
     time.sleep(_STEP_S)
     made.close_day()
     for _ in range(100):
-        made.writer.late()
+        made.writer.write(late=timedelta(days=1))
     time.sleep(_STEP_S)
     made.close_day()
 
@@ -145,6 +161,13 @@ def _restart(how: signal.Signals) -> Callable[[Shipping], None]:
         made.start()
 
     return act
+
+
+def _killed_often(made: Shipping) -> None:
+    for number in range(_KILLS):
+        made.stop(signal.SIGKILL)
+        made.start()
+        time.sleep(0.3 + number % 5 * 0.3)  # at all points of the second after which it sends what it read
 
 
 def _away(made: Shipping) -> None:
@@ -177,14 +200,15 @@ def _mute(made: Shipping) -> None:
 
 
 STEPS: tuple[tuple[str, Callable[[Shipping], None]], ...] = (
-    ("5,000 lines are there before it starts", Shipping.start),
+    (f"{_BEFORE:,} lines are there before it starts", Shipping.start),
     ("midnight; the day is compressed, late lines come to it, it is compressed again", _midnight),
     ("shipper ended (TERM), 5 s later started", _restart(signal.SIGTERM)),
     ("shipper killed, 5 s later started", _restart(signal.SIGKILL)),
+    (f"shipper killed {_KILLS} times, every 0.3 to 1.5 s", _killed_often),
     ("receiver gone for 10 s", _away),
     ("receiver gone, shipper killed meanwhile", _killed_while_away),
     ("receiver says 429, then 503, 5 s each", _refused),
-    ("receiver takes some lines of a request and refuses others, 5 s", _choosy),
+    (_CHOOSY, _choosy),
     ("receiver takes all and hangs up without an answer, 5 s", _mute),
 )
 
@@ -208,6 +232,7 @@ def _ship(program: str, kind: str, keep: bool) -> bool:
     print(
         f"\n| {kind}: what happens | lines written so far | missing | sent again | there twice |\n|---|---|---|---|---|"
     )
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
     home = Path(tempfile.mkdtemp(prefix="mcpweb-shipping-"))
     made, good = Shipping(program, kind, home), True
     try:
@@ -215,13 +240,22 @@ def _ship(program: str, kind: str, keep: bool) -> bool:
             made.writer.write()
         made.writer.start()
         for name, act in STEPS:
-            before = made.receiver.taken - len(made.receiver.kept)
+            if name == _CHOOSY and kind != "opensearch":
+                continue
+            before = made.receiver.again
             act(made)
             missing, twice = made.arrive()
-            again = made.receiver.taken - len(made.receiver.kept) - before
+            again = made.receiver.again - before
             print(f"| {name} | {made.writer.written:,} | {missing} | {again:,} | {twice} |", flush=True)
             good = good and not missing and not twice
         made.writer.end()
+        wrong = made.misplaced()
+        made.stop(signal.SIGTERM)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
+        print(f"\nLines under another time or day than theirs: {wrong}.")
+        good = good and not wrong
+        print(f"Fluent Bit used {cpu_s / made.writer.written * 1000:.3f} ms of processor a line, all starts included.")
     finally:
         if made.shipper and made.shipper.poll() is None:
             made.stop(signal.SIGTERM)
