@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from bench import shipping
 from bench.receivers import KINDS, Receiver
+from bench.shipper import CONFIGURATIONS, Shipping
 from mcpweb.gateway.record import CallRecord
 from mcpweb.logs import maintenance
 from mcpweb.logs.events import CATEGORIES
@@ -20,15 +20,14 @@ from mcpweb.logs.lines import entry, line
 from mcpweb.logs.retention import Policy
 from mcpweb.logs.writing import LogFiles
 
-SHIPPED = shipping.CONFIGURATIONS
-COMMON: dict[str, Any] = yaml.safe_load((SHIPPED / "fluent-bit.yaml").read_text())
+COMMON: dict[str, Any] = yaml.safe_load((CONFIGURATIONS / "fluent-bit.yaml").read_text())
 DAY = datetime(2026, 11, 24, 23, 59, 59, 987000, UTC)
 
 
 def outputs() -> dict[str, dict[str, Any]]:
     """The one output of each configuration, by the name of its file."""
     found = {}
-    for path in SHIPPED.glob("*.yaml"):
+    for path in CONFIGURATIONS.glob("*.yaml"):
         loaded = yaml.safe_load(path.read_text())
         if path.name != "fluent-bit.yaml":
             assert loaded["includes"] == ["fluent-bit.yaml"], path
@@ -117,7 +116,7 @@ def test_an_entry_of_loki_is_kept_once_for_its_labels_time_and_text():
 
 
 def test_a_line_that_does_not_arrive_is_missed_and_one_under_two_names_is_there_twice(tmp_path: Path):
-    made = shipping.Shipping("fluent-bit", "opensearch", tmp_path)
+    made = Shipping("fluent-bit", "opensearch", tmp_path)
     for _ in range(3):
         made.writer.write()
     made.receiver.down()
