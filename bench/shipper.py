@@ -81,7 +81,8 @@ class Shipping:
         self._environ = {
             **os.environ, "MCPWEB_HOME": str(home), "SHIPPING_STATE": str(home / "state"),
             "SHIPPING_HOST": "127.0.0.1", "SHIPPING_PORT": str(self.receiver.port), "SHIPPING_TLS": "off",
-            "SHIPPING_USER": "mcpweb", "SHIPPING_PASSWORD": "none",
+            "SHIPPING_CA_FILE": "/etc/ssl/certs/ca-certificates.crt", "SHIPPING_USER": "mcpweb",
+            "SHIPPING_PASSWORD": "none",
         }  # fmt: skip
         (home / "state").mkdir(parents=True)
         self.shipper: subprocess.Popen[bytes] | None = None

@@ -75,6 +75,8 @@ def test_nothing_is_given_up_and_what_was_read_waits_on_the_disk():
     for name, output in outputs().items():
         assert (output["name"], output["match"]) == (name, source["tag"])
         assert output["retry_limit"] == "no_limits" and output["storage.total_limit_size"]
+        # A password goes to whom it is for, or nowhere: without SHIPPING_TLS, Fluent Bit does not start.
+        assert output["tls"] == "${SHIPPING_TLS}" and output["tls.verify_hostname"]
     # The same line is the same document when it is sent again.
     assert outputs()["opensearch"]["generate_id"] and outputs()["opensearch"]["write_operation"] == "create"
 
