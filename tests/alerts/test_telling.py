@@ -75,6 +75,17 @@ def test_what_opens_together_is_one_mail_and_what_is_over_together_another(app, 
     assert "Over" in mails[1].part("plain") and "until" in mails[1].part("html")
 
 
+def test_commands_to_give_are_set_off_in_the_mail(app, carol, mails):
+    start = begin()
+    for minute in range(2):
+        look(start + minute * MINUTE, index=900)
+    send_alerts()
+
+    [mail] = mails
+    assert "See that `mcpweb ticker` runs" in mail.part("plain")
+    assert "See that <code>mcpweb ticker</code> runs" in mail.part("html")
+
+
 def test_a_mail_server_that_is_down_gets_the_alert_later_and_once(app, carol, sign_in, mails, mail_server):
     sign_in("dora@example.com", Role.ADMIN)
     mail_server.answer = "451 later"
