@@ -69,8 +69,9 @@ proc_name = "mcpweb"
 workers = _workers(_processors())
 worker_class = "mcpweb.web_worker.WebWorker"  # gthread, for a proxy that keeps connections
 threads = int(_env.get("MCPWEB_WEB_THREADS") or 256)
-# Clients connected, busy or not. A call may need a second socket, and a worker without descriptors ends.
-worker_connections = min(threads + 2048, max(16, (_descriptors() - 64) // 2))
+# Clients connected, busy or not; others wait to be taken. A call may need a second socket, and three files for a
+# connection to SQLite, of which there is no endless number: where descriptors are few, count six for each client.
+worker_connections = min(threads + 2048, max(4, (_descriptors() - 40) // 6, (_descriptors() - 160) // 2))
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - the heartbeat file, no data
 
 keepalive = 75  # seconds; above nginx's own 60, so that nginx is the one to hang up

@@ -57,14 +57,19 @@ def prepared(service: str, *emails: str, **settings: str) -> list[tuple[str, str
 
 
 @contextmanager
-def served(service: str, *emails: str, **settings: str) -> Iterator[Served]:
-    """Prepare an installation with these settings, and serve it; MCPWEB_HOME must be one of them."""
+def served(service: str, *emails: str, descriptors: int = 0, **settings: str) -> Iterator[Served]:
+    """Prepare an installation with these settings, and serve it; MCPWEB_HOME must be one of them.
+
+    With `descriptors`, no process of the server may have more files and sockets open.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MCPWEB_")}
     environ |= {"MCPWEB_BIND": f"127.0.0.1:{port}", **settings}
     instances = prepared(service, *emails, **environ)
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), "wsgi:application"]
+    if descriptors:
+        gunicorn = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *gunicorn]
     process = subprocess.Popen(gunicorn, cwd=ROOT, env=environ)
     try:
         until(lambda: is_listening(process, f"127.0.0.1:{port}"), "gunicorn listens")

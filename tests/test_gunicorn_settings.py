@@ -82,7 +82,7 @@ def test_the_shipped_table_of_ports_is_used_unless_another_is_named(tmp_path: Pa
     assert "127.0.0.1:8101" in found["bind"]
 
 
-@pytest.mark.parametrize(("limit", "most"), [("256", 96), ("1024", 480)])
+@pytest.mark.parametrize(("limit", "most"), [("64", 4), ("256", 48), ("1024", 432)])
 def test_no_more_clients_are_taken_than_there_are_descriptors_for(tmp_path: Path, limit: str, most: int) -> None:
     assert _settings(tmp_path, limit=limit)["worker_connections"] == most
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import certifi
 
+from mcpweb import shortage
 from mcpweb.catalog.addresses import SocketAddress, is_public, resolve
 from mcpweb.catalog.destinations import DestinationRefused, Spot
 from mcpweb.catalog.wire import Connection, OutgoingError
@@ -69,10 +70,17 @@ class Pool:
             return  # other threads took them
 
     def connect(self, spot: Spot, end: float) -> Connection:
+        """A new connection, within the time for one and before `end`, in seconds of time.monotonic().
+
+        Raises:
+            ConnectFailed, DestinationRefused: see there.
+            Busy: this process has no descriptor left for it, which says nothing of the far end.
+        """
         end = min(end, time.monotonic() + self._connect_timeout_s)
         try:
             found = resolve(spot.host, spot.port, self._resolver, max(0.0, end - time.monotonic()))
-        except (OSError, UnicodeError, RuntimeError):
+        except (OSError, UnicodeError, RuntimeError) as error:
+            _refuse_if_short(error)
             raise ConnectFailed(f"{spot.host} can not be found") from None
         allowed = [at for at in found if spot.may_be_private or is_public(at[1][0])]
         if not allowed:
@@ -83,14 +91,20 @@ class Pool:
                 break
             try:
                 return Connection(_open(spot, address, share_s))
-            except OSError:
-                continue
+            except OSError as error:
+                _refuse_if_short(error)
         raise ConnectFailed(f"{spot.host} can not be reached")
 
     def close(self) -> None:
         """Close what is idle; requests under way are not disturbed."""
         _close_all(self._idle)
         self._resolver.shutdown(wait=False, cancel_futures=True)
+
+
+def _refuse_if_short(error: Exception) -> None:
+    # The resolver can not open its files either, and then says that there is no such name.
+    if shortage.is_cause(error) or shortage.is_here():
+        raise shortage.Busy from None
 
 
 def _open(spot: Spot, address: SocketAddress, timeout_s: float) -> socket.socket:

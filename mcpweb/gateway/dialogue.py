@@ -7,7 +7,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from mcpweb import clock, jsonrpc
+from mcpweb import clock, jsonrpc, shortage
 from mcpweb.errors import AppError
 from mcpweb.gateway import answers, methods, revisions
 from mcpweb.gateway.answers import Answer
@@ -83,6 +83,8 @@ def _result(visit: Visit, request: Request, record: CallRecord) -> Any:
     except (RpcError, Unauthorized, AppError):
         raise
     except Exception as error:
+        if shortage.is_cause(error):
+            raise shortage.refusal() from error
         log.exception("request failed")
         raise RpcError(INTERNAL_ERROR, f"This failed in an unexpected way ({record.request_id}).") from error
     finally:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from mcpweb import clock
+from mcpweb import clock, shortage
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.crypto import KeyUnusable
 from mcpweb.errors import AppError
@@ -102,11 +102,15 @@ class Endpoint:
         except KeyUnusable:  # this server's keys are not those that it was stored with
             log.error("a stored credential can not be read")
             failure = _unreadable(self._shared.page_url, instance_id)
+        except shortage.Busy:
+            failure = shortage.refusal()
         except AppError as error:  # the database, for instance; never go on without having asked it
             failure = RpcError(INTERNAL_ERROR, error.sentence, status=HTTPStatus.SERVICE_UNAVAILABLE)
-        except Exception:
+        except Exception as error:
             log.exception("endpoint failed")
             failure = RpcError(INTERNAL_ERROR, "Something failed here.", status=HTTPStatus.SERVICE_UNAVAILABLE)
+            if shortage.is_cause(error):
+                failure = shortage.refusal()
         records[0].fail(failure)
         return answers.failure(failure)
 

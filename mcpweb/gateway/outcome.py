@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from mcpweb import shortage
 from mcpweb.catalog.refusals import UpstreamError
 from mcpweb.catalog.results import InputRequired, ToolError
 from mcpweb.gateway import content, rounds
@@ -33,8 +34,10 @@ def raised(exchange: Exchange, error: BaseException) -> dict[str, Any]:
     """The result of a tool that raised `error`; call it while the error is being handled.
 
     Raises:
-        RpcError: the tool asks the client for something that it can not give.
+        RpcError: the tool asks the client for something that it can not give, or this process is short of descriptors.
     """
+    if shortage.is_cause(error):
+        raise shortage.refusal() from None
     if isinstance(error, UpstreamError):
         exchange.record.refusal = error.kind
         if error.kind == "unavailable":  # neither ours nor the caller's to mend

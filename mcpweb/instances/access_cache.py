@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mcpweb import clock
+from mcpweb import clock, shortage
 from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, is_token
 from mcpweb.database import db
@@ -195,6 +195,8 @@ class AccessCache:
             with self._app_context():  # a connection may be lost only when its session ends with the context
                 access = self._read(instance_id, token_hash)
         except (OperationalError, PoolTimeout) as error:
+            if shortage.is_cause(error) or shortage.is_here():
+                raise shortage.Busy from None
             self._failed_at = clock.monotonic()
             log.error("the database does not answer", extra={"error": type(error).__name__})
             raise Unavailable(_AWAY) from None

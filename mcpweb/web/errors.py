@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from mcpweb import jsonrpc
+from mcpweb import jsonrpc, shortage
 from mcpweb.errors import AppError
 from mcpweb.extensions import limiter, login_manager
 from mcpweb.jsonrpc import RpcError
@@ -141,7 +141,16 @@ def _kept() -> _Kept:
     return _Kept(fields if fits else [], fits)
 
 
+def _busy() -> Response:
+    """This process is short of descriptors or memory, which passes."""
+    response = answer(503, shortage.REASON)
+    response.headers["Retry-After"] = str(shortage.RETRY_AFTER_S)
+    return response
+
+
 def _database_away(error: OperationalError | PoolTimeout) -> ResponseReturnValue:
+    if shortage.is_cause(error) or shortage.is_here():
+        return _busy()
     log.error("the database does not answer", extra={"error": type(error).__name__})
     response = answer(503)
     response.headers["Retry-After"] = "10"
@@ -149,6 +158,9 @@ def _database_away(error: OperationalError | PoolTimeout) -> ResponseReturnValue
 
 
 def _bug(error: Exception) -> ResponseReturnValue:
+    if shortage.is_cause(error):
+        log.error("short of descriptors or memory", extra={"path": request.path})
+        return _busy()
     where = {"path": request.path, "method": request.method, "endpoint": request.endpoint or ""}
     log.exception("unexpected error", extra=where)
     return answer(InternalServerError.code)
