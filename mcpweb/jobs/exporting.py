@@ -42,8 +42,16 @@ def export_logs(export_id: str) -> int:
         return 0
     note = _CUT if written.is_cut else ""
     if prepared.finish(export.id, "done", lines=written.lines, size=written.size, note=note):
-        _mail(export, person.email, written.lines, note)
+        db.session.refresh(export)
+        _mail(export, person)
     return written.lines
+
+
+@job("export_mails_left")
+def export_mails_left() -> int:
+    """Every minute: try again, three times, to mail where a finished export is; returns how many mails were taken."""
+    rows = [(export, db.session.get(User, export.user_id)) for export in prepared.claim_unmailed()]
+    return sum(_mail(export, to) for export, to in rows if to is not None and to.is_admin and to.is_enabled)
 
 
 @job("erase_exports")
@@ -100,14 +108,21 @@ def _sentence(error: Exception) -> str:
     return "The file could not be written. Is the disk full?" if isinstance(error, OSError) else "It met a fault."
 
 
-def _mail(export: LogExport, email: str, lines: int, note: str) -> None:
-    """A mail that is not taken leaves the file where it is, and the page says so."""
+def _mail(export: LogExport, person: User) -> bool:
+    """Whether the mail was taken; else the file stays where it is, and the page says so."""
     link = f"{settings().url}/admin/logs/exports/{export.id}"
-    told = {"link": link, "lines": f"{lines:,}", "note": note, "days": KEPT.days, "product_url": settings().url}
+    told = {"link": link, "lines": f"{export.lines:,}", "note": export.note, "days": KEPT.days}
     try:
-        mailer.send(email, "Your export of the mcpweb log is ready", "export_ready", **told)
+        mailer.send(
+            person.email,
+            "Your export of the mcpweb log is ready",
+            "export_ready",
+            product_url=settings().url,
+            **told,
+        )
     except mailer.MailRefused as refused:
         log.warning("the mail about an export could not be sent", extra={"reason": str(refused)})
-        return
+        return False
     with transaction():
         db.session.merge(export).mailed_at = now()
+    return True

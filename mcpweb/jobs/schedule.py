@@ -72,6 +72,7 @@ _PLANS = (
     Plan("expire_instances", "Marks the instances whose end has come.", every(30)),
     Plan("send_notices", "Mails owners what they have to know of their instances.", every(30)),
     Plan("sign_in_mails_left", "Sends the sign-in mails that a failure left behind.", every(30)),
+    Plan("export_mails_left", "Sends the mails about exports that a failure left behind.", every(60)),
     Plan("recheck_credentials", "Tries the keys of instances whose check is due.", every(300)),
     Plan("watch_health", "Notes since when each part of the installation is as it is.", every(60)),
     Plan("remind_owners", "Finds the instances that end in a week or a day.", every(3600)),

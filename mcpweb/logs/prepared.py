@@ -15,13 +15,16 @@ from mcpweb.database import db, now, take_turns, transaction
 from mcpweb.errors import Conflict, NotFound, Unavailable
 from mcpweb.logs import audit
 from mcpweb.logs.export import KINDS
-from mcpweb.logs.export_models import LogExport
+from mcpweb.logs.export_models import KEPT, LogExport
 from mcpweb.logs.query import Query
 
 TIMEOUT_S = 1800
 _OPEN = ("waiting", "running")
 _PATIENCE = {"waiting": timedelta(hours=1), "running": timedelta(minutes=3)}
 """How long without a sign of life until it is given up: no worker came, or the worker was killed."""
+
+_MAIL_WAIT, _MAIL_UNTIL = timedelta(minutes=2), timedelta(minutes=10)
+"""Until the mail is tried again for the first time, and from when on no try is followed by another."""
 
 
 class Cancelled(Exception):
@@ -129,6 +132,34 @@ def finish(export_id: UUID, state: str, **values: Any) -> bool:
             .values(state=state, finished_at=now(), **values)
         )
     return bool(finished.rowcount)  # type: ignore[attr-defined]
+
+
+def claim_unmailed() -> list[LogExport]:
+    """The finished ones whose mail is to be tried again; nobody else tries meanwhile.
+
+    `seen_at` is the last try. Each wait is twice as long as all before it: tries come 2, 6 and 14 minutes after the
+    file was finished, or later when nobody works.
+    """
+    moment = now()
+    unmailed = (LogExport.state == "done", LogExport.mailed_at.is_(None), LogExport.finished_at > moment - KEPT)
+    rows = db.session.scalars(select(LogExport).where(*unmailed)).all()
+    return [row for row in rows if _is_due(row, moment) and _claim_try(row)]
+
+
+def _is_due(export: LogExport, moment: datetime) -> bool:
+    finished_at = export.finished_at or moment
+    tried = max(export.seen_at - finished_at, timedelta())
+    return tried < _MAIL_UNTIL and moment - finished_at >= 2 * tried + _MAIL_WAIT
+
+
+def _claim_try(export: LogExport) -> bool:
+    with transaction():
+        claimed = db.session.execute(
+            update(LogExport)
+            .where(LogExport.id == export.id, LogExport.seen_at == export.seen_at, LogExport.mailed_at.is_(None))
+            .values(seen_at=now())
+        )
+    return bool(claimed.rowcount)  # type: ignore[attr-defined]
 
 
 def wanted(host: str, moment: datetime) -> list[str]:

@@ -197,6 +197,36 @@ def test_what_goes_wrong_while_it_is_written_is_a_sentence_and_leaves_no_file(ca
     assert list(exporting.folder(settings()).iterdir()) == []
 
 
+def test_a_mail_that_was_refused_is_tried_three_times_more_and_sent_once(carol, work, lines, mail_server):
+    mail_server.answer = "451 try again later"
+    page = prepare(carol)
+    work()
+    assert "Not sent" in carol.get(page.path).text
+
+    def later(minutes: int) -> int:
+        """What a run does so long after the file was finished, and one at once after it."""
+        with transaction():
+            export = db.session.query(LogExport).one()
+            tried = max(export.seen_at - export.finished_at, timedelta())
+            export.finished_at = clock.utcnow() - timedelta(minutes=minutes, seconds=1)
+            export.seen_at = export.finished_at + tried
+        return exporting.export_mails_left() + exporting.export_mails_left()
+
+    assert later(1) == 0
+    assert [later(2), later(7)] == [0, 0]
+    mail_server.answer = "250 OK"
+    assert [later(8), later(17), later(30)] == [0, 1, 0]
+    assert len(mail_server.mails) == 1 and page.path in mail_server.mails[0].part("plain")
+    assert "Sent to you" in carol.get(page.path).text
+
+    mail_server.answer = "451 try again later"
+    with transaction():
+        db.session.query(LogExport).one().mailed_at = None
+    assert later(40) == 0
+    mail_server.answer = "250 OK"
+    assert later(100) == 0, "after four refusals the mail server is left in peace"
+
+
 def test_a_file_is_had_for_three_days_and_then_deleted(carol, work, lines):
     page = prepare(carol)
     work()
