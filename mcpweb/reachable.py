@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import select
+import time
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Dialect, Engine, event
 
 from mcpweb import clock
 
@@ -18,16 +19,34 @@ _LINE = {
     "keepalives_count": 3,
 }
 """A question that is under way when the server's host vanishes ends with an error after half a minute."""
-_PING_S = 1.0
+_PING_S = 0.5
+_CONNECT_S = 1.5
+"""Whoever waited longer for a connection in vain met silence, and no refusal."""
+_SILENT_S = 1.0
+"""After silence nobody else tries to connect for so long: a page whose revision was asked for would wait twice."""
+
+_silent_until: dict[URL, float] = {}
+"""On the monotonic clock, for all engines of the process."""
 
 
 def watch(engine: Engine) -> None:
     """Bound the time for a new connection, and the question by which a pooled one is tried before it is used."""
 
+    failure, address = engine.dialect.loaded_dbapi.OperationalError, engine.url
+
     @event.listens_for(engine, "do_connect")
-    def connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+    def connect(dialect: Dialect, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
         for name, value in _LINE.items():
             parameters.setdefault(name, value)
+        began = time.monotonic()
+        if began < _silent_until.get(address, began):
+            raise failure("the server was silent a moment ago")
+        try:
+            return dialect.connect(*arguments, **parameters)
+        except failure:
+            if (now := time.monotonic()) - began > _CONNECT_S:
+                _silent_until[address] = now + _SILENT_S
+            raise
 
     engine.dialect.do_ping = partial(_ping, engine.dialect.loaded_dbapi.Error)  # type: ignore[method-assign]
 
