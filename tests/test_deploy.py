@@ -137,6 +137,40 @@ def test_the_secrets_of_the_units_are_credentials_and_in_no_environment():
     assert "LimitCORE=0" in text
 
 
+def test_a_command_of_root_has_the_passphrase_and_a_folder_for_backups_which_no_service_has():
+    command = (UNITS / "mcpweb-command-.service.d" / "60-backup.conf").read_text()
+    common = (UNITS / "mcpweb-.service.d" / "50-common.conf").read_text()
+
+    assert "LoadCredential=backup-passphrase:/etc/mcpweb/secrets/backup-passphrase\n" in command
+    assert "Environment=MCPWEB_BACKUP_PASSPHRASE_FILE=%d/backup-passphrase\n" in command
+    assert "StateDirectory=mcpweb-backups\n" in command and "backup" not in common
+    assert '--unit="mcpweb-command-$$"' in (UNITS / "mcpweb").read_text()
+    assert "mcpweb backup /var/lib/mcpweb-backups/" in _chapter("A host with systemd")
+
+
+def test_the_commands_of_the_readme_make_every_secret_and_leave_no_umask_behind(tmp_path):
+    drop_ins = "".join(path.read_text() for path in UNITS.glob("*.d/*.conf"))
+    blocks = re.findall(r"^```\n(.*?)^```$", _chapter("A host with systemd"), re.MULTILINE | re.DOTALL)
+    commands = [block for block in blocks if not block.startswith("MCPWEB_")]
+    settings = dict(re.findall(r"^(MCPWEB_\w+)=(.+)$", "".join(blocks), re.MULTILINE))
+
+    for block in commands:
+        subprocess.run(["sh", "-n"], input=block, text=True, check=True)
+    (secrets,) = (block for block in commands if "/etc/mcpweb/secrets" in block)
+    made = re.findall(r"(?:^touch |>)([a-z-]+)$", secrets, re.MULTILINE)
+    assert sorted(made) == sorted(re.findall(r"^LoadCredential=([a-z-]+):", drop_ins, re.MULTILINE))
+    # In a shell of its own: what is installed afterwards by the same person has to be readable.
+    assert secrets.startswith("(\n") and secrets.endswith("\n)\n")
+    assert not any("umask" in block for block in commands if block != secrets)
+    assert setting_names.unknown(settings) == [] and load({**settings, "MCPWEB_HOME": str(tmp_path)}).is_https
+
+
+def _chapter(title: str) -> str:
+    """A chapter of the README, without its title."""
+    readme = (DEPLOY.parent / "README.md").read_text()
+    return readme.partition(f"### {title}\n")[2].partition("\n### ")[0]
+
+
 def test_systemd_understands_the_units_and_finds_little_exposed(tmp_path):
     analyze = shutil.which("systemd-analyze")
     if not analyze:
