@@ -110,6 +110,12 @@ def test_nobody_is_killed_before_the_graceful_time_of_gunicorn_is_over(compose):
     assert int(compose["services"]["web"]["stop_grace_period"].removesuffix("s")) > int(graceful_s)
 
 
+def test_idle_connections_of_nginx_hold_up_the_exchange_of_a_web_server_for_a_few_seconds_at_most():
+    upstream = (DEPLOY / "nginx.conf").read_text().partition("    upstream {{ name }} {")[2].partition("    }\n")[0]
+    (idle_s,) = re.findall(r"^ +keepalive_timeout (\d+)s;$", upstream, re.MULTILINE)
+    assert int(idle_s) <= 5
+
+
 def test_a_container_can_write_to_its_volumes_alone_and_is_nobody_special(compose):
     for name, service in compose["services"].items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"], name
