@@ -102,7 +102,6 @@ class AccessCache:
         if access is not None and access.admits(token_hash):
             self.stats.hits += 1
             return access, True
-        self.stats.misses += 1
         self._propagation.ensure_listening()
         # A token that the remembered access does not know may be newer than it, so the database decides.
         access = self._load_once(instance_id, token_hash)
@@ -172,6 +171,7 @@ class AccessCache:
         """Load for all who wait for it; whoever waited takes what was loaded after it came."""
         asked_at = clock.monotonic()
         with self._lock:
+            self.stats.misses += 1
             loading = self._loading.setdefault(instance_id, threading.Lock())
         try:
             with loading:

@@ -119,7 +119,7 @@ def test_two_homes_on_one_database_are_two_hosts_and_what_is_wrong_with_one_is_n
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     heard_before(worker.pid, timedelta(minutes=5))
-    assert f"Worker {name[beta]} Act Last heard 5 minutes ago 5 minutes ago Start `mcpweb worker`" in parts(carol)
+    assert f"Worker {name[beta]} Act Last heard 5 minutes ago 5 minutes ago Start mcpweb worker" in parts(carol)
     assert "Missing" in carol.get("/admin/hosts").text
     heir = start("worker", beta)
     until(lambda: heir.pid in present(ids[beta], "worker"), "another worker is there")
