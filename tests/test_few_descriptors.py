@@ -86,6 +86,7 @@ def server(
     with bad_upstream.running() as upstream:
         settings["MCPWEB_WEATHER_BASE_URL"] = upstream.base_url
         with served(plugin_folder.NAME, "alice@example.com", descriptors=DESCRIPTORS, **settings) as running:
+            until(lambda: running.workers, "a worker is there")  # gunicorn listens before
             yield running
 
 

@@ -206,7 +206,7 @@ def test_after_the_answer_no_call_succeeds_on_the_old_state(installation, client
         rounds.tools(host)
     rounds.stop_user(2)
     rounds.report("all well")
-    assert max(max(spans) for spans in rounds.took.values()) < 3
+    assert max(max(spans) for spans in rounds.took.values()) < 5, "nobody waits for a host for ever"
     assert len({call.host for call in clients.calls if call.ok}) == 3
 
 
@@ -256,7 +256,7 @@ def test_without_valkey_and_database_calls_are_refused_and_all_is_well_when_they
     print(f"{sorted({call.status for call in refused})}, at most {max(c.ended - c.started for c in refused):.2f} s")
     assert not any(call.ok for call in refused)
     assert {call.status for call in refused} == {503}
-    assert max(call.ended - call.started for call in refused) < 3
+    assert max(call.ended - call.started for call in refused) < 5
 
     for host in installation.hosts:
         host.to_valkey.set("pass")

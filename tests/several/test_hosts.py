@@ -254,7 +254,8 @@ def test_tickers_share_the_slots_and_one_that_dies_leaves_them_to_the_others(ins
         until(lambda: runs() >= at_death + 4, "it goes on", 40)
     until(lambda: runs() - before == len(known() - old), "what is on the queue is done, each slot once", 40)
     new = known() - old
-    assert min(valkey.ttl(one) for one in new) > 240, "a slot is known until it has begun by the latest clock"
+    # By the latest clock it must have begun until it is forgotten; before it is done it is not forgotten at all.
+    until(lambda: min(valkey.ttl(one) for one in new) > 240, "a slot is known long enough")
     installation.hosts[0].start("ticker")
     print(f"\n{len(new)} slots, each once")
 
