@@ -33,7 +33,7 @@ from mcpweb.admin import routes as admin_routes
 from mcpweb.catalog import registry
 from mcpweb.catalog.outgoing import Outgoing
 from mcpweb.crypto import Keyring, derive, encryption_key_file, with_keys
-from mcpweb.database import db, prepare_engine
+from mcpweb.database import db, end_session, prepare_engine
 from mcpweb.extensions import csrf, limiter, login_manager, mail
 from mcpweb.gateway import journal
 from mcpweb.gateway.doors import Doors
@@ -188,6 +188,7 @@ def _extensions(app: Flask, settings: Settings, redis: Redis, revision: Revision
     headers.init_app(app, https=settings.is_https)
     updating.init_app(app, revision)  # before whatever asks the database, or refuses for another reason
     db.init_app(app)
+    app.teardown_appcontext(end_session)  # before the extension's own, which would take a finished page along
     with app.app_context():
         prepare_engine(db.engine)
         watching.watch(db.engine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,12 @@ def small_disk(folder: Path, kib: int) -> Iterator[Path]:
 def fill(folder: Path, leave: int = 0) -> Path:
     """Fill a disk up, all but `leave` bytes; returns the file that does it."""
     path = folder / "filler"
-    space = os.statvfs(folder)
-    size = max(space.f_bavail * space.f_frsize - leave, 0)
     with path.open("ab") as file:
-        os.posix_fallocate(file.fileno(), path.stat().st_size, size) if size else None
+        for _ in range(20):  # others may write meanwhile
+            space = os.statvfs(folder)
+            size = max(space.f_bavail * space.f_frsize - leave, 0)
+            if not size:
+                break
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
     return path

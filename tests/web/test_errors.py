@@ -7,12 +7,16 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
+from flask import template_rendered
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from mcpweb import clock
 from mcpweb.accounts import sessions
+from mcpweb.database import db
 from mcpweb.errors import AppError, Conflict, InvalidInput, NotFound, Unavailable
 from mcpweb.instances import queries
 from mcpweb.web import errors, static_errors
@@ -276,9 +280,25 @@ def test_a_bug_is_logged_once_with_who_and_where_and_without_local_variables(app
     assert "ZeroDivisionError" in str(noted[0]["traceback"])
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_page_that_is_made_comes_also_when_its_connection_is_lost_meanwhile(app, alice, postgres_url):
+    ended = []
+
+    def lose(*_: object, **__: object) -> None:
+        with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
+            mine = db.session.scalar(text("SELECT pg_backend_pid()"))
+            ended.append(other.execute("SELECT pg_terminate_backend(%s, 5000)", (mine,)).fetchone())
+
+    with template_rendered.connected_to(lose, app):
+        page = alice.get("/help")
+
+    assert (page.status, ended) == (200, [(True,)])
+    assert alice.get("/instances").status == 200
+
+
 def test_the_proxys_own_pages_need_nothing_else():
     made = static_errors.pages()
 
     assert made.keys() >= {"400.html", "502.html", "maintenance.html"}
-    for text in made.values():
-        assert not re.search(r"(src=|url\(|@import|<link|<script|https?://)", text)
+    for page in made.values():
+        assert not re.search(r"(src=|url\(|@import|<link|<script|https?://)", page)
