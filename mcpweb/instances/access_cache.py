@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 MAX_AGE_S = 60.0
 MAX_ENTRIES = 10_000
+PATIENCE_S = 2.0
+"""So long a call waits for another one that asks the database about the same instance."""
 _SWEEP_S = 5.0
 _REPORT_SWEEPS = 12
 """After so many sweeps, a minute, the figures of the cache are logged."""
@@ -173,16 +175,19 @@ class AccessCache:
         with self._lock:
             self.stats.misses += 1
             loading = self._loading.setdefault(instance_id, threading.Lock())
+        # Whoever loads may have asked just before the database fell silent, and wait as long as that lasts.
+        if not loading.acquire(timeout=PATIENCE_S):
+            raise Unavailable(_AWAY)
         try:
-            with loading:
-                if self._failed_at >= asked_at:  # who waited would wait once more for nothing, one after the other
-                    raise Unavailable(_AWAY)
-                entry = self._entries.get(instance_id)
-                fresh = entry is not None and entry.loaded_at >= asked_at and self._holds(instance_id, entry)
-                if fresh and entry is not None and entry.access.admits(token_hash):
-                    return entry.access
-                return self._load(instance_id, token_hash)
+            if self._failed_at >= asked_at:  # who waited would wait once more for nothing, one after the other
+                raise Unavailable(_AWAY)
+            entry = self._entries.get(instance_id)
+            fresh = entry is not None and entry.loaded_at >= asked_at and self._holds(instance_id, entry)
+            if fresh and entry is not None and entry.access.admits(token_hash):
+                return entry.access
+            return self._load(instance_id, token_hash)
         finally:
+            loading.release()
             with self._lock:
                 self._loading.pop(instance_id, None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from datetime import timedelta
 from uuid import uuid4
@@ -11,6 +13,7 @@ import pytest
 from mcpweb import clock, queue
 from mcpweb.crypto import mint_token
 from mcpweb.database import db, transaction
+from mcpweb.errors import Unavailable
 from mcpweb.instances import access_cache as access_module
 from mcpweb.instances.access import Unauthorized
 from mcpweb.instances.access_cache import AccessCache
@@ -237,6 +240,29 @@ def test_of_many_who_come_at_once_at_most_two_ask_the_database(cache, make_insta
     # The second is for all who came while the first was reading already: it may have read what was true before.
     assert len(reads) <= 2
     assert len({id(access) for access, _ in found}) <= 2
+
+
+def test_nobody_waits_for_ever_for_one_whose_question_is_not_answered(cache, make_instance, monkeypatch):
+    instance, token = make_instance()
+    monkeypatch.setattr(access_module, "PATIENCE_S", 0.05)
+    read, is_silent, is_asking = cache._read, threading.Event(), threading.Event()
+
+    def silent_read(*arguments: object) -> object:
+        is_asking.set()
+        is_silent.wait(20)
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cache, "_read", silent_read)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(Context().run, cache.get, instance.id, token)
+        assert is_asking.wait(20)
+        try:
+            with pytest.raises(Unavailable):
+                Context().run(cache.get, instance.id, token)
+            assert not first.done()
+        finally:
+            is_silent.set()
+        assert first.result()[0].instance_id == instance.id
 
 
 def test_only_so_many_are_remembered_and_the_oldest_go_first(cache, make_instance, monkeypatch):
