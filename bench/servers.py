@@ -91,7 +91,8 @@ def gunicorn(name: str, application: str, environ: Mapping[str, str], ready_path
     """A web server under the shipped settings, with two workers."""
     port = free_port()
     ours = {"MCPWEB_BIND": f"127.0.0.1:{port}", "MCPWEB_WEB_WORKERS": str(WORKERS)}
-    command = ["gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), application]
+    settings = ROOT / ("bench/bare_gunicorn.py" if application.startswith("bench.") else "deploy/gunicorn.conf.py")
+    command = ["gunicorn", "-c", str(settings), application]
     return Program(name, command, {**environ, **ours}, port, ready_path)
 
 
