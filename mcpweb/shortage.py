@@ -26,7 +26,7 @@ class Busy(Unavailable):
 def is_cause(error: BaseException) -> bool:
     """Whether an error, or one that it came from, is such a want.
 
-    Libraries in C say so in words (libpq), or say something else (SQLite can then "not open the database file").
+    Libraries in C say so in words (libpq).
     """
     found: BaseException | None = error
     while found is not None:
@@ -45,6 +45,11 @@ def is_here() -> bool:
     except OSError as error:
         return error.errno in _SHORT
     return False
+
+
+def is_behind(error: BaseException) -> bool:
+    """As `is_cause`, also for what libraries take for something else (SQLite, the resolver) while this lasts."""
+    return is_cause(error) or is_here()
 
 
 def refusal() -> RpcError:

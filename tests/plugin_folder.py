@@ -98,3 +98,15 @@ def plugin(
     (folder / "tools.py").write_text(tools)
     (folder / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     return folder
+
+
+def settings(folder: Path, redis_url: str, tools: str) -> dict[str, str]:
+    """Lay the plugin and its table of ports into the folder; what an operator would set to serve it from there."""
+    plugin(folder / "plugins", tools=tools)
+    (folder / "ports.toml").write_text(f"{NAME} = {PORT}\n")
+    return {
+        "MCPWEB_HOME": str(folder / "home"),
+        "MCPWEB_REDIS_URL": redis_url,
+        "MCPWEB_PLUGINS": str(folder / "plugins"),
+        "MCPWEB_PORTS_FILE": str(folder / "ports.toml"),
+    }

@@ -66,13 +66,7 @@ def server(
 ) -> Iterator[Served]:
     """One worker, and Alice connected to a service that answers well and keeps no connection."""
     folder = tmp_path_factory.mktemp("descriptors")
-    plugin_folder.plugin(folder / "plugins", tools=TOOLS)
-    (folder / "ports.toml").write_text(f"{plugin_folder.NAME} = {plugin_folder.PORT}\n")
-    settings = {
-        "MCPWEB_HOME": str(folder / "home"),
-        "MCPWEB_REDIS_URL": redis_url,
-        "MCPWEB_PLUGINS": str(folder / "plugins"),
-        "MCPWEB_PORTS_FILE": str(folder / "ports.toml"),
+    settings = plugin_folder.settings(folder, redis_url, TOOLS) | {
         "MCPWEB_IDENTICAL_CALLS": "0",
         "MCPWEB_CALLS_PER_MINUTE": "10000",
         "MCPWEB_CALLS_AT_ONCE": "0",

@@ -22,13 +22,7 @@ def well(api: Api) -> str:
 
 
 def test_the_last_worker_of_a_host_that_is_stopped_takes_the_host_off_the_list(tmp_path: Path, redis_url: str) -> None:
-    plugin_folder.plugin(tmp_path / "plugins", tools=TOOLS)
-    (tmp_path / "ports.toml").write_text(f"{plugin_folder.NAME} = {plugin_folder.PORT}\n")
-    settings = {
-        "MCPWEB_HOME": str(tmp_path / "home"),
-        "MCPWEB_REDIS_URL": redis_url,
-        "MCPWEB_PLUGINS": str(tmp_path / "plugins"),
-        "MCPWEB_PORTS_FILE": str(tmp_path / "ports.toml"),
+    settings = plugin_folder.settings(tmp_path, redis_url, TOOLS) | {
         "MCPWEB_WEB_WORKERS": "2",
     }
     redis = queue.connect(redis_url)

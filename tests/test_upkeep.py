@@ -31,13 +31,7 @@ def said_to_calls(server: Served) -> set[str]:
 def test_what_an_operator_does_holds_for_the_next_call_of_every_process_that_runs(
     tmp_path: Path, redis_url: str
 ) -> None:
-    plugin_folder.plugin(tmp_path / "plugins", tools=TOOLS)
-    (tmp_path / "ports.toml").write_text(f"{plugin_folder.NAME} = {plugin_folder.PORT}\n")
-    settings = {
-        "MCPWEB_HOME": str(tmp_path / "home"),
-        "MCPWEB_REDIS_URL": redis_url,
-        "MCPWEB_PLUGINS": str(tmp_path / "plugins"),
-        "MCPWEB_PORTS_FILE": str(tmp_path / "ports.toml"),
+    settings = plugin_folder.settings(tmp_path, redis_url, TOOLS) | {
         "MCPWEB_WEB_WORKERS": "2",
     }
     keys = tmp_path / "home" / "keys" / "encryption_keys"

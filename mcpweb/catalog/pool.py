@@ -103,7 +103,7 @@ class Pool:
 
 def _refuse_if_short(error: Exception) -> None:
     # The resolver can not open its files either, and then says that there is no such name.
-    if shortage.is_cause(error) or shortage.is_here():
+    if shortage.is_behind(error):
         raise shortage.Busy from None
 
 

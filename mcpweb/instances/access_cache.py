@@ -200,7 +200,7 @@ class AccessCache:
             with self._app_context():  # a connection may be lost only when its session ends with the context
                 access = self._read(instance_id, token_hash)
         except (OperationalError, PoolTimeout) as error:
-            if shortage.is_cause(error) or shortage.is_here():
+            if shortage.is_behind(error):
                 raise shortage.Busy from None
             self._failed_at = clock.monotonic()
             log.error("the database does not answer", extra={"error": type(error).__name__})

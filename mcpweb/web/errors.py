@@ -149,7 +149,7 @@ def _busy() -> Response:
 
 
 def _database_away(error: OperationalError | PoolTimeout) -> ResponseReturnValue:
-    if shortage.is_cause(error) or shortage.is_here():
+    if shortage.is_behind(error):
         return _busy()
     log.error("the database does not answer", extra={"error": type(error).__name__})
     response = answer(503)

@@ -66,13 +66,7 @@ def hang(api: Api, name: Annotated[str, "Of the file that says that it hangs."])
 def server(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Served]:
     """One worker, and Alice and Bob connected to the plugin."""
     folder = tmp_path_factory.mktemp("rogue")
-    plugin_folder.plugin(folder / "plugins", tools=TOOLS)
-    (folder / "ports.toml").write_text(f"{plugin_folder.NAME} = {plugin_folder.PORT}\n")
-    settings = {
-        "MCPWEB_HOME": str(folder / "home"),
-        "MCPWEB_REDIS_URL": redis_url,
-        "MCPWEB_PLUGINS": str(folder / "plugins"),
-        "MCPWEB_PORTS_FILE": str(folder / "ports.toml"),
+    settings = plugin_folder.settings(folder, redis_url, TOOLS) | {
         "MCPWEB_WEB_THREADS": "26",
         "MCPWEB_CALLS_AT_ONCE": str(AT_ONCE),
     }

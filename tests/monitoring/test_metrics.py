@@ -177,14 +177,8 @@ def server(tmp_path: Path, redis_url: str, github: SpecServer):
         plugin_folder.TOOLS
         + '\n\n@tool("Well", read_only=True)\ndef well(api: Api) -> str:\n    """."""\n    return "well"\n'
     )
-    plugin_folder.plugin(tmp_path / "plugins", tools=tools)
-    (tmp_path / "ports.toml").write_text(f"{plugin_folder.NAME} = {plugin_folder.PORT}\n")
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    settings = {
-        "MCPWEB_HOME": str(tmp_path / "home"),
-        "MCPWEB_REDIS_URL": redis_url,
-        "MCPWEB_PLUGINS": str(tmp_path / "plugins"),
-        "MCPWEB_PORTS_FILE": str(tmp_path / "ports.toml"),
+    settings = plugin_folder.settings(tmp_path, redis_url, tools) | {
         "MCPWEB_WEATHER_BASE_URL": github.url,
         "MCPWEB_IDENTICAL_CALLS": "0",
         "MCPWEB_WEB_WORKERS": "2",
