@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ from mcpweb.web.current import log_index, settings
 from tests.conftest import user
 from tests.form_client import FormClient, Page
 from tests.logs.index_lines import encoded, parsed
+from tests.parallel import at_once
 
 NOBODY = "There is nothing to export"
 
@@ -225,6 +227,29 @@ def test_a_mail_that_was_refused_is_tried_three_times_more_and_sent_once(carol, 
     assert later(40) == 0
     mail_server.answer = "250 OK"
     assert later(100) == 0, "after four refusals the mail server is left in peace"
+
+
+def test_of_two_runs_that_find_the_same_mail_unsent_one_sends_it(app, carol, work, lines, mail_server, monkeypatch):
+    mail_server.answer = "451 try again later"
+    prepare(carol)
+    work()
+    mail_server.answer = "250 OK"
+    with transaction():
+        export = db.session.query(LogExport).one()
+        export.finished_at = export.seen_at = clock.utcnow() - timedelta(minutes=3)
+    is_due, both = prepared._is_due, threading.Barrier(2)
+
+    def found_by_both(*arguments: Any) -> bool:
+        both.wait(20)
+        return is_due(*arguments)
+
+    def run() -> int:
+        with app.app_context():
+            return exporting.export_mails_left()
+
+    monkeypatch.setattr(prepared, "_is_due", found_by_both)
+    assert sorted(at_once([run, run])) == [0, 1]
+    assert len(mail_server.mails) == 1
 
 
 def test_a_file_is_had_for_three_days_and_then_deleted(carol, work, lines):
