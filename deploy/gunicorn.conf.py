@@ -91,13 +91,17 @@ control_socket_disable = True  # it would be made in HOME, shared by all service
 
 
 def on_starting(server):
-    """What gunicorn finds out itself (workers that hang or end, requests that are none) is in our log, too.
+    """The program is read once for all workers, which share its memory.
 
-    What the workers of earlier masters counted is not ours.
+    What gunicorn finds out itself (workers that hang or end, requests that are none) is in our log, too. What the
+    workers of earlier masters counted is not ours.
     """
+    from mcpweb import memory
     from mcpweb.logs import events
     from mcpweb.logs.writing import LogFiles
 
+    memory.use_few_arenas()
+    memory.read_program()
     events.start(LogFiles(Path(_env.get("MCPWEB_HOME") or "instance") / "logs"))
     events.adopt("gunicorn.error")
     if folder := _env.get("PROMETHEUS_MULTIPROC_DIR"):

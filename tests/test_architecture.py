@@ -33,7 +33,7 @@ LAYERS = [
     {"application"},
     {"backup"},
     {"backup_commands", "log_commands", "leaving", "doctor", "upkeep_commands", "stop_commands", "tracing", "nginx"},
-    {"wsgi", "cli"},
+    {"wsgi", "cli", "memory"},
     {"__main__"},
 ]
 """Each may import from what stands above it, and nothing beside it."""
