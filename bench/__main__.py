@@ -49,9 +49,8 @@ def main() -> int:
             stack.enter_context(gunicorn("(b) Flask, our client", "bench.bare:on_outgoing()", bare, "/")),
         ]
         ours = programs[0]
-        requests = [call(ours.port, opened["instance"], opened["token"])]
-        requests += [call(program.port, _NOBODY, "none") for program in programs[1:]]
-        aims = [Target(program, request) for program, request in zip(programs, requests, strict=True)]
+        aims = [Target(ours, [call(ours.port, instance, token) for instance, token in opened])]
+        aims += [Target(program, [call(program.port, _NOBODY, "none")]) for program in programs[1:]]
 
         figures = fast_rounds(aims, rounds, seconds)
         _print(f"Upstream answers at once, {rounds} rounds of {seconds:g} s", report.fast(programs, figures))

@@ -4,6 +4,7 @@ Own process, one epoll loop, prepared bytes: its share of the two cores is small
 Reads one JSON order from standard input, prints one JSON result: calls, errors and the latencies' quantiles.
 """
 
+import itertools
 import json
 import select
 import socket
@@ -16,12 +17,12 @@ _CHUNK = 65536
 
 @dataclass
 class Order:
-    """What to fire at: the request's bytes, what a good answer holds, and for how long."""
+    """What to fire at: the requests, of which each client has one; what a good answer holds; and for how long."""
 
     port: int
     clients: int
     seconds: float
-    request: str
+    requests: list[str]
     expect: str
 
 
@@ -44,7 +45,9 @@ class Load:
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        self.request, self.expect = order.request.encode(), order.expect.encode()
+        self.expect = order.expect.encode()
+        self.requests = itertools.cycle([request.encode() for request in order.requests])
+        self.request_of: dict[int, bytes] = {}
         self.poll = select.epoll()
         self.connections: dict[int, socket.socket] = {}
         self.sent_at: dict[int, float] = {}
@@ -54,7 +57,7 @@ class Load:
 
     def run(self) -> Result:
         for _ in range(self.order.clients):
-            self._connect()
+            self._connect(next(self.requests))
         started = time.perf_counter()
         for fd in list(self.connections):
             self._ask(fd)
@@ -64,16 +67,17 @@ class Load:
                 self._read(fd)
         return self._result(time.perf_counter() - started)
 
-    def _connect(self) -> int:
+    def _connect(self, request: bytes) -> int:
         connection = socket.create_connection(("127.0.0.1", self.order.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connections[connection.fileno()] = connection
+        self.request_of[connection.fileno()] = request
         self.poll.register(connection, select.EPOLLIN)
         return connection.fileno()
 
     def _ask(self, fd: int) -> None:
         self.sent_at[fd] = time.perf_counter()
-        self.connections[fd].send(self.request)
+        self.connections[fd].send(self.request_of[fd])
 
     def _read(self, fd: int) -> None:
         try:
@@ -95,7 +99,7 @@ class Load:
     def _lost(self, fd: int) -> None:
         self.errors.append(b"connection lost: " + self.received.pop(fd, b""))
         self.connections.pop(fd).close()
-        self._ask(self._connect())
+        self._ask(self._connect(self.request_of.pop(fd)))
 
     def _result(self, seconds: float) -> Result:
         took = sorted(self.took) or [0.0]

@@ -18,10 +18,10 @@ _PAGE_EVERY_S = 0.5
 
 @dataclass
 class Target:
-    """A server and the request that it is asked again and again."""
+    """A server and the requests that it is asked again and again."""
 
     program: Program
-    request: str
+    requests: list[str]
 
 
 @dataclass
@@ -89,7 +89,7 @@ def call(port: int, instance: str, token: str) -> str:
 
 def load(target: Target, clients: int, seconds: float) -> Result:
     """Let this many clients at the server, in a process of their own."""
-    order = Order(target.program.port, clients, seconds, target.request, expect="The gate does not close")
+    order = Order(target.program.port, clients, seconds, target.requests, expect="The gate does not close")
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         cwd=ROOT,
