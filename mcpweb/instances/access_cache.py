@@ -13,19 +13,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mcpweb import clock, shortage
 from mcpweb.catalog.registry import Service
 from mcpweb.crypto import Keyring, hash_secret, is_token
-from mcpweb.database import db
 from mcpweb.errors import Unavailable
-from mcpweb.instances import credentials, stops
+from mcpweb.instances import access_reading
 from mcpweb.instances.access import Access, TokenAccess, Unauthorized
 from mcpweb.instances.database_watch import DatabaseWatch
-from mcpweb.instances.models import Instance, InstanceToken, ServiceRow
 from mcpweb.instances.propagation import Propagation
 from mcpweb.logs import events
 
@@ -198,7 +195,7 @@ class AccessCache:
         generation, loaded_at, asked_at = self._generations.current(instance_id), clock.monotonic(), time.monotonic()
         try:
             with self._app_context():  # a connection may be lost only when its session ends with the context
-                access = self._read(instance_id, token_hash)
+                access = access_reading.read(instance_id, token_hash, self._services, self._keyring)
         except (OperationalError, PoolTimeout) as error:
             if shortage.is_behind(error):
                 raise shortage.Busy from None
@@ -224,36 +221,3 @@ class AccessCache:
             sweeps += 1
             if sweeps % _REPORT_SWEEPS == 0:
                 self.report()
-
-    def _read(self, instance_id: UUID, token_hash: bytes) -> Access | None:
-        # Asking for the token first keeps strangers who guess from having credentials decrypted.
-        known = db.session.scalar(
-            select(InstanceToken.id).where(
-                InstanceToken.token_hash == token_hash,
-                InstanceToken.instance_id == instance_id,
-                InstanceToken.revoked_at.is_(None),
-            )
-        )
-        instance = db.session.get(Instance, instance_id) if known else None
-        if instance is None or not instance.owner.is_enabled:
-            return None
-        service = self._services.get(instance.service_name)
-        row = db.session.get(ServiceRow, instance.service_name)
-        if service is None or row is None or not row.is_enabled:
-            return None
-        return Access(
-            instance_id=instance.id,
-            owner_id=instance.owner_id,
-            label=instance.label,
-            service=service,
-            credential=credentials.unseal(instance, self._keyring),
-            status=instance.status,
-            expires_at=instance.expires_at,
-            tool_names=None if instance.enabled_tools is None else frozenset(instance.enabled_tools),
-            tokens={
-                row.token_hash: TokenAccess(row.id, row.expires_at) for row in instance.tokens if row.revoked_at is None
-            },
-            keeps_arguments=instance.keeps_arguments,
-            # By the clock of this host, which is what calls compare its end with.
-            stop=stops.for_call(instance, clock.utcnow()),
-        )

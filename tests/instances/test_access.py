@@ -15,6 +15,7 @@ from mcpweb.crypto import mint_token
 from mcpweb.database import db, transaction
 from mcpweb.errors import Unavailable
 from mcpweb.instances import access_cache as access_module
+from mcpweb.instances import access_reading
 from mcpweb.instances.access import Unauthorized
 from mcpweb.instances.access_cache import AccessCache
 from mcpweb.instances.generations import Generations
@@ -164,14 +165,14 @@ def test_a_credential_that_nobody_uses_is_gone_from_memory_after_a_minute(cache,
 
 def test_a_change_while_an_access_is_being_loaded_makes_it_stale_from_the_start(cache, make_instance, monkeypatch):
     instance, token = make_instance()
-    read = cache._read
+    read = access_reading.read
 
     def read_then_change(*arguments: object) -> object:
         found = read(*arguments)  # type: ignore[arg-type]
         cache._generations.bump(instance.id)
         return found
 
-    monkeypatch.setattr(cache, "_read", read_then_change)
+    monkeypatch.setattr(access_reading, "read", read_then_change)
     cache.get(instance.id, token)
     monkeypatch.undo()
 
@@ -226,14 +227,14 @@ def test_what_is_not_to_be_served_is_not_loaded(reason, cache, make_instance):
 
 def test_of_many_who_come_at_once_at_most_two_ask_the_database(cache, make_instance, monkeypatch):
     instance, token = make_instance()
-    read, reads = cache._read, []
+    read, reads = access_reading.read, []
 
     def slow_read(*arguments: object) -> object:
         reads.append(1)
         until(lambda: cache.stats.misses == 8, "all of them wait")
         return read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cache, "_read", slow_read)
+    monkeypatch.setattr(access_reading, "read", slow_read)
 
     found = at_once([lambda: Context().run(cache.get, instance.id, token) for _ in range(8)])
 
@@ -245,14 +246,14 @@ def test_of_many_who_come_at_once_at_most_two_ask_the_database(cache, make_insta
 def test_nobody_waits_for_ever_for_one_whose_question_is_not_answered(cache, make_instance, monkeypatch):
     instance, token = make_instance()
     monkeypatch.setattr(access_module, "PATIENCE_S", 0.05)
-    read, is_silent, is_asking = cache._read, threading.Event(), threading.Event()
+    read, is_silent, is_asking = access_reading.read, threading.Event(), threading.Event()
 
     def silent_read(*arguments: object) -> object:
         is_asking.set()
         is_silent.wait(20)
         return read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cache, "_read", silent_read)
+    monkeypatch.setattr(access_reading, "read", silent_read)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(Context().run, cache.get, instance.id, token)
         assert is_asking.wait(20)
