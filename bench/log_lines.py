@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from mcpweb.instances import traffic
+
 RARE = "quincunx"
 """Stands in one line of fifty thousand."""
 FREQUENT = "info"
@@ -16,6 +18,10 @@ _RARE_EVERY = 50_000
 _HOSTS = ("web1", "web2", "web3")
 _PAGES = ("/instances", "/services", "/account", "/sign-in", "/help")
 _AGENTS = ("claude-code/2.1.7 (external, cli)", "cursor/1.9", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+_FAILURES = (
+    {"outcome": "tool_error", "refusal": "not_found"},
+    {"outcome": "unavailable", "refusal": "unavailable", "blame": traffic.THEIRS},
+)
 
 
 class Owned(NamedTuple):
@@ -56,7 +62,7 @@ class Lines:
             "user_id": one.owner_id, "service": one.service, "token_tail": "x7Qa", "token_id": one.token_id,
             "cache": "hit", "method": "tools/call", "tool": rng.choice(self._tools[one.service]),
             "arguments": {"owner": "alice", "repo": f"garden-{rng.randrange(200)}", "number": rng.randrange(5000)},
-            "client": "claude-code 2.1.7", "outcome": rng.choice(("tool_error", "upstream")) if failed else "ok",
+            "client": "claude-code 2.1.7", **(rng.choice(_FAILURES) if failed else {"outcome": "ok"}),
             "http_status": 200, "duration_ms": upstream_ms + 2.4, "upstream_ms": upstream_ms, "upstream_requests": 1,
         }  # fmt: skip
 
