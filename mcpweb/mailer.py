@@ -21,13 +21,26 @@ _HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All
 
 
 class MailRefused(Exception):
-    """The mail could not be handed over; the text names the cause, never the mail's content."""
+    """The mail could not be handed over; the text names the cause, never the mail's content.
+
+    `is_away`: the server was not reached or did not let us in, so that no other mail would have gone out either.
+    """
+
+    def __init__(self, cause: str, *, is_away: bool = False) -> None:
+        super().__init__(cause)
+        self.is_away = is_away
 
 
 class _Smtp(flask_mail.Connection):
     """Flask-Mail's connection with what it lacks: a time-out, and certificates that are checked."""
 
     def configure_host(self) -> smtplib.SMTP | smtplib.SMTP_SSL:
+        try:
+            return self._greeted()
+        except (smtplib.SMTPException, OSError) as error:
+            raise _refused(error, is_away=True) from None
+
+    def _greeted(self) -> smtplib.SMTP | smtplib.SMTP_SSL:
         settings: Settings = current_app.extensions["mcpweb_settings"]
         tls = ssl.create_default_context()
         where = (settings.mail_server, settings.mail_port)
@@ -96,12 +109,14 @@ def send(to: str, subject: str, template: str, **context: Any) -> None:
 def greet() -> None:
     """Talk to the mail server up to the login, and hang up: whether mail can be sent, without sending one.
 
+    The local mailbox is always there.
+
     Raises:
         MailRefused: see `send`.
     """
     try:
-        with _Smtp(current_app.extensions["mail"]) as connection:
-            if connection.host is not None:  # as the library's types have it
+        with _connection(current_app.extensions["mcpweb_settings"]) as connection:
+            if connection.host is not None:
                 connection.host.ehlo_or_helo_if_needed()
     except (smtplib.SMTPException, OSError) as error:
         raise _refused(error) from None
@@ -111,6 +126,6 @@ def _connection(settings: Settings) -> flask_mail.Connection:
     return (_Mailbox if settings.has_local_mailbox else _Smtp)(current_app.extensions["mail"])
 
 
-def _refused(error: Exception) -> MailRefused:
+def _refused(error: Exception, *, is_away: bool = False) -> MailRefused:
     code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
-    return MailRefused(f"{type(error).__name__}{code}")
+    return MailRefused(f"{type(error).__name__}{code}", is_away=is_away)

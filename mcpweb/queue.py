@@ -160,6 +160,25 @@ def forget_failed(host: str = "") -> int:
     return len(failed)
 
 
+def remember(name: str, for_s: int) -> None:
+    """Let every process know for so many seconds that something is so; 0 takes it back. Lost when Redis is away."""
+    try:
+        if for_s:
+            _connection().set(f"{QUEUE}:known:{name}", 1, ex=for_s)
+        else:
+            _connection().delete(f"{QUEUE}:known:{name}")
+    except redis.RedisError:
+        log.warning("it could not be noted in Redis", extra={"what": name})
+
+
+def remembers(name: str) -> bool:
+    """Whether some process noted it, and its time is not over; no when Redis is away."""
+    try:
+        return bool(_connection().exists(f"{QUEUE}:known:{name}"))
+    except redis.RedisError:
+        return False
+
+
 def ping() -> None:
     """Ask whether the queue is there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import or_, select, update
@@ -13,7 +14,7 @@ from mcpweb.accounts.links import INVITE_LIFE, LINK_LIFE, Links
 from mcpweb.accounts.models import Purpose, UserToken
 from mcpweb.database import db, now, transaction
 from mcpweb.logs import events
-from mcpweb.queue import job
+from mcpweb.queue import job, remember, remembers
 from mcpweb.web import agents
 from mcpweb.web.current import settings
 
@@ -21,11 +22,15 @@ log = logging.getLogger(__name__)
 
 
 _TRIES = 4
+_AWAY = "mail server away"
 
 
 @job("sign_in_mail")
 def sign_in_mail(token_id: int) -> None:
     """Mail the link and code of a pending request, if its address may sign in. A second run sends new ones.
+
+    For an address that may not, the server is greeted all the same: else the waiting page, which tells everybody
+    when the server is away, would tell who may sign in.
 
     Raises:
         MailRefused: the mail server did not take it; `sign_in_mails_left` tries again.
@@ -34,15 +39,37 @@ def sign_in_mail(token_id: int) -> None:
     if token is None or token.mailed_at is not None or not _claim_try(token_id):
         return
     if not sign_in.may_sign_in(token.email, settings()):
+        _noting(mailer.greet)
+        _is_done(token_id)
         events.security("sign-in mail not sent", email=token.email, reason="not allowed")
         return
     minted = links.mint(token_id, Links.of(settings()))
     if minted is None:
         return  # used, replaced or over: a dead link is never mailed
-    _send(token, *minted)
+    _noting(lambda: _send(token, *minted))
+    _is_done(token_id)
+    events.security("sign-in mail sent", email=token.email, ip=token.requested_ip, agent=token.requested_agent)
+
+
+def server_is_away() -> bool:
+    """Whether the last sign-in mail, to whomever, found no mail server: true of everybody, and of no address."""
+    return remembers(_AWAY)
+
+
+def _noting(talk: Callable[[], None]) -> None:
+    """Talk to the mail server, and let the pages of signing in know whether it was there."""
+    try:
+        talk()
+    except mailer.MailRefused as refused:
+        remember(_AWAY, int(LINK_LIFE.total_seconds()) if refused.is_away else 0)
+        raise
+    remember(_AWAY, 0)
+
+
+def _is_done(token_id: int) -> None:
+    """Nothing is left to mail."""
     with transaction():
         db.session.execute(update(UserToken).where(UserToken.id == token_id).values(mailed_at=now()))
-    events.security("sign-in mail sent", email=token.email, ip=token.requested_ip, agent=token.requested_agent)
 
 
 def _send(token: UserToken, link: str, code: str) -> None:

@@ -82,6 +82,7 @@ class UserToken(Base):
     superseded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     mail_tries: Mapped[int] = mapped_column(default=0)
     mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When it was mailed, or when it turned out that its address may not sign in."""
 
 
 class UserSession(Base):

@@ -8,7 +8,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
-from mcpweb.accounts import links, sessions, sign_in
+from mcpweb.accounts import links, mails, sessions, sign_in
 from mcpweb.accounts.forms import CodeForm, EmailForm
 from mcpweb.accounts.links import LinkRefused, Links
 from mcpweb.accounts.models import Purpose, User, UserToken
@@ -34,7 +34,7 @@ def ask() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(local_path(request.args.get("next", "")), code=303)
     form = EmailForm(data={"next": local_path(request.args.get("next", ""))})
-    return render_template("sign_in/ask.html", form=form)
+    return render_template("sign_in/ask.html", form=form, is_late=mails.server_is_away())
 
 
 @bp.post("/sign-in")
@@ -214,6 +214,7 @@ def _sent_page(form: CodeForm, status: int = 200) -> ResponseReturnValue:
         form=form,
         again_form=EmailForm(formdata=None, data={"email": email, "next": row.next_path if row else ""}),
         state=links.state_of(row),
+        is_late=mails.server_is_away(),
         waiting_url=url_for(".sent"),
     )
     return html, status

@@ -7,15 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from mcpweb import queue
+from mcpweb import clock, queue
 from mcpweb.accounts import mails
 from mcpweb.accounts.links import LINK_LIFE
-from mcpweb.accounts.models import UserToken
+from mcpweb.accounts.models import Role, User, UserToken
 from mcpweb.database import db, transaction
 from mcpweb.mailer import MailRefused
 from tests.ageing import age
 from tests.conftest import URL
 from tests.form_client import FormClient, InProcess
+from tests.pages import plain
 from tests.waiting import until
 
 
@@ -29,6 +30,11 @@ def unwilling(mail_server):
 def ask(browser: FormClient, email: str = "alice@example.com") -> None:
     page = browser.get("/sign-in")
     assert browser.submit(page.form("/sign-in"), email=email).path == "/sign-in/sent"
+
+
+def _add_user(email: str) -> None:
+    with transaction():
+        db.session.add(User(email=email, role=Role.USER, is_enabled=True, created_at=clock.utcnow()))
 
 
 def later(seconds: int) -> None:
@@ -66,6 +72,36 @@ def test_a_mail_server_that_is_not_there_is_tried_again_and_the_page_does_not_wa
     mails.sign_in_mails_left()  # with the settings of the fixture's application, whose server is there
 
     assert len(mail_server.mails) == 1
+
+
+def test_while_the_mail_server_is_away_everybody_is_told_whether_they_may_sign_in_or_not(
+    other_app, run_jobs, mail_server
+):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        gone = other_app(mail_port=closed.getsockname()[1], sign_up="invite")
+    back = other_app(sign_up="invite")
+    _add_user("known@example.com")
+
+    for first, second in (("known@example.com", "unknown@example.com"), ("unknown@example.com", "known@example.com")):
+        people = {email: FormClient(InProcess(gone), URL) for email in (first, second)}
+        ask(people[first], first)
+        assert "Mail is late" not in people[first].get("/sign-in/sent").text, "nobody knows yet"
+        run_jobs(gone)
+        ask(people[second], second)
+        pages = [plain(people[email].get("/sign-in/sent"), email) for email in (first, second)]
+        assert pages[0] == pages[1]
+        assert "the mail server does not answer" in pages[0]
+        assert "Mail is late" in people[first].get("/sign-in").text
+        run_jobs(back)
+        assert "Mail is late" not in people[first].get("/sign-in/sent").text
+    later(30)
+    with back.app_context():
+        mails.sign_in_mails_left()
+
+    assert {mail.to[0] for mail in mail_server.mails} == {"known@example.com"}
+    assert db.session.query(UserToken).filter_by(mailed_at=None, superseded_at=None).all() == [], (
+        "nothing is left to try"
+    )
 
 
 def test_a_link_that_is_over_is_never_mailed(browser, run_jobs, unwilling):
