@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from redis import Redis
 
-from mcpweb import __version__, config, queue
+from mcpweb import __version__, clock, config, queue
 from mcpweb.accounts import mails as _mails  # noqa: F401 - lists its jobs
 from mcpweb.accounts import routes as account_routes
 from mcpweb.admin import (
@@ -48,7 +48,7 @@ from mcpweb.instances.generations import Generations
 from mcpweb.instances.house import House
 from mcpweb.instances.propagation import Propagation
 from mcpweb.jobs import exporting as _exporting  # noqa: F401 - lists its jobs
-from mcpweb.jobs import runs
+from mcpweb.jobs import runs, standing
 from mcpweb.logs import audit, events, watching
 from mcpweb.logs.opening import open_index
 from mcpweb.logs.writing import MB, LogFiles
@@ -232,5 +232,6 @@ def _page_globals(settings: Settings) -> dict[str, object]:
         "version": __version__,
         "theme": web_routes.chosen_theme(),
         "stops_facing": stops.facing,
+        "standing": lambda: standing.standing(clock.utcnow()),
         "mailbox_url": "/dev/mailbox" if settings.has_local_mailbox else None,
     }

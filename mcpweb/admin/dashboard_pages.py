@@ -15,7 +15,7 @@ from mcpweb.admin import maintenance_words as words
 from mcpweb.admin.log_filter import Args, LogFilter
 from mcpweb.admin.tiles import tiles
 from mcpweb.database import db
-from mcpweb.jobs import health
+from mcpweb.jobs import health, standing
 from mcpweb.logs.index import LogIndex
 from mcpweb.logs.models import AuditEvent
 from mcpweb.monitoring import figures
@@ -32,25 +32,16 @@ def dashboard(settings: Settings, index: LogIndex, now: datetime) -> dict[str, A
     """Figures, health, what administrators did, and what went wrong."""
     asked = Asked(settings)
     checks = health.checks(asked, now, words.title)
+    states = Counter(check.state for check in checks)
     hosts = sorted({asked.here, *(one.host for one in asked.alive)})
     return {
         "tiles": tiles(figures.read(now, hosts)),
         "checks": [asdict(check) | {"host": asked.names.get(check.host, check.host)} for check in checks],
-        "summary": _summary(Counter(check.state for check in checks)),
+        "summary": standing.in_words(states["bad"], states["warn"]) + ".",
         "looked_at": now,
         "actions": _actions(),
         **error_groups.recent(index, now),
     }
-
-
-def _summary(states: Counter[str]) -> str:
-    """`1 part needs you, 2 deserve a look`, which is also what a page that looks again by itself announces."""
-    parts = []
-    if bad := states["bad"]:
-        parts.append(f"{bad} {'part needs' if bad == 1 else 'parts need'} you")
-    if warn := states["warn"]:
-        parts.append(f"{warn} {'deserves' if warn == 1 else 'deserve'} a look")
-    return (", ".join(parts) or "All is well") + "."
 
 
 def _actions() -> list[dict[str, Any]]:

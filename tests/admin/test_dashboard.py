@@ -24,6 +24,7 @@ from mcpweb.gateway.slots import Slots
 from mcpweb.hosts import host_id
 from mcpweb.instances import counting, lifecycle
 from mcpweb.instances.models import Instance, KeyCheck, TrafficMinute
+from mcpweb.jobs import runs
 from mcpweb.jobs.health import watch_health
 from mcpweb.jobs.models import JobRun
 from mcpweb.jsonrpc import BUSY, RpcError
@@ -261,6 +262,24 @@ def test_what_changes_while_nobody_looks_is_noted_by_a_job(carol, app):
     assert re.search("Worker .* Good .* 1 hour ago", part(carol, "Worker"))
 
 
+def test_the_foot_of_every_page_says_how_the_installation_is(carol, alice, browser):
+    def foot(person: FormClient) -> str:
+        bar = person.get("/help").text.partition('<footer class="footer">')[2].partition("<form")[0]
+        return " ".join(re.sub("<[^>]+>", " ", bar).split()).removeprefix(f"mcpweb {__version__} ").removesuffix("Help")
+
+    assert (foot(carol), foot(alice)) == ("Nobody looks at the health ", "")
+    runs.perform("watch_health", watch_health)
+    assert re.fullmatch("[0-9]+ parts need you(, [0-9]+ deserves? a look)? ", foot(carol))
+    assert foot(alice) == "Some parts have trouble "
+    assert 'href="/admin#health-title"' in carol.get("/account").text
+    runs.perform("watch_health", lambda: {"items": 9, "warn": 1, "bad": 0})
+    assert (foot(carol), foot(alice)) == ("1 part deserves a look ", "Working ")
+    runs.perform("watch_health", lambda: {"items": 9, "warn": 0, "bad": 0})
+    assert (foot(carol), foot(alice), foot(browser)) == ("All parts work ", "Working ", "")
+    age(JobRun, timedelta(minutes=6))
+    assert (foot(carol), foot(alice)) == ("Nobody looks at the health ", "")
+
+
 def test_a_mail_that_could_not_be_sent_is_told_until_one_goes_out(carol):
     finished("sign_in_mail", "failed", ago=timedelta(minutes=5), error="MailRefused")
 
@@ -425,4 +444,4 @@ def test_it_takes_few_queries_however_much_there_is(carol, alice, app, make_inst
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
 
-    assert len(asked) <= 33, asked
+    assert len(asked) <= 34, asked
