@@ -56,7 +56,7 @@ from mcpweb.monitoring import routes as monitoring_routes
 from mcpweb.revision import RevisionWatch
 from mcpweb.settings import Settings, is_loopback
 from mcpweb.shipped import folder
-from mcpweb.web import closed, errors, filters, guard, headers, mailbox, static_files, updating
+from mcpweb.web import closed, errors, filters, guard, headers, mailbox, static_files, time_zone, updating
 from mcpweb.web import routes as web_routes
 from mcpweb.web.client_address import ClientAddress
 from mcpweb.web.session_cookie import SessionCookies
@@ -231,7 +231,8 @@ def _page_globals(settings: Settings) -> dict[str, object]:
     return {
         "version": __version__,
         "theme": web_routes.chosen_theme(),
+        "time_zone": time_zone.chosen(),
         "stops_facing": stops.facing,
-        "standing": lambda: standing.standing(clock.utcnow()),
+        "standing_now": lambda: standing.standing(clock.utcnow()),
         "mailbox_url": "/dev/mailbox" if settings.has_local_mailbox else None,
     }

@@ -8,6 +8,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
+from mcpweb import clock
 from mcpweb.accounts import links, mails, sessions, sign_in
 from mcpweb.accounts.forms import CodeForm, EmailForm
 from mcpweb.accounts.links import LinkRefused, Links
@@ -15,7 +16,7 @@ from mcpweb.accounts.models import Purpose, User, UserToken
 from mcpweb.crypto import hash_secret
 from mcpweb.extensions import limiter
 from mcpweb.logs import events
-from mcpweb.web import agents
+from mcpweb.web import agents, time_zone
 from mcpweb.web.current import idle_span, settings
 from mcpweb.web.guard import public
 from mcpweb.web.local_paths import local_path
@@ -147,7 +148,9 @@ def account() -> ResponseReturnValue:
         }
         for row in sessions.alive(current_user, idle_span())
     ]
-    return render_template("account.html", user=current_user, sessions=rows, nav="account")
+    return render_template(
+        "account.html", user=current_user, sessions=rows, zones=time_zone.regions(), now=clock.utcnow(), nav="account"
+    )
 
 
 @bp.post("/account/sessions/<int(max=2147483647):session_id>/revoke")

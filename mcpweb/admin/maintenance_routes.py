@@ -7,10 +7,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from mcpweb import clock
-from mcpweb.admin import key_pages, maintenance_cache, maintenance_pages
+from mcpweb.admin import backup_pages, key_pages, maintenance_cache, maintenance_pages
 from mcpweb.admin.maintenance_forms import ScheduleForm
 from mcpweb.admin.maintenance_words import title
 from mcpweb.jobs import rescheduling, runs
+from mcpweb.web.current import settings
 
 bp = Blueprint("admin_maintenance", __name__, url_prefix="/admin/maintenance")
 
@@ -32,6 +33,12 @@ def logs() -> ResponseReturnValue:
 def keys() -> ResponseReturnValue:
     """The encryption keys: how old, what each has sealed, and which may go."""
     return _page("admin/keys.html", **key_pages.keys_page(clock.utcnow()))
+
+
+@bp.get("/backups")
+def backups() -> ResponseReturnValue:
+    """The newest backups, how to make one, and how to bring one back."""
+    return _page("admin/backups.html", **backup_pages.backups_page(settings(), clock.utcnow()))
 
 
 @bp.get("/<job>")

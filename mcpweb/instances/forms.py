@@ -13,6 +13,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, StopValidati
 from mcpweb import clock
 from mcpweb.catalog.manifest import Manifest
 from mcpweb.instances import credentials
+from mcpweb.web import time_zone
 
 PRESETS = (1, 7, 30, 90)
 _PREFIX = "credential-"
@@ -64,17 +65,23 @@ class LifetimeForm(FlaskForm):  # type: ignore[misc]
         """A chosen day lies in the future and within the operator's maximum."""
         if field.data is None:
             return  # it could not be read, which has been said
-        last = (clock.utcnow() + timedelta(days=self.max_days)).date()
-        if not clock.utcnow().date() <= field.data <= last:
+        today = clock.utcnow().astimezone(time_zone.zone())
+        last = (today + timedelta(days=self.max_days)).date()
+        if not today.date() <= field.data <= last:
             raise ValidationError(f"The last day is between today and {last:%Y-%m-%d}.")
 
     @property
+    def zone_name(self) -> str:
+        """The reader's time zone, in which the chosen day ends."""
+        return time_zone.chosen() or "UTC"
+
+    @property
     def expires_at(self) -> datetime:
-        """The chosen end: so many days from now, or the end of the chosen day, in UTC and within the maximum."""
+        """The chosen end, within the maximum: so many days from now, or the end of a day of the reader's zone."""
         latest = clock.utcnow() + timedelta(days=self.max_days)
         if self.lifetime.data == "custom":
             day = self.custom_day.data or latest.date()
-            return min(latest, datetime.combine(day, time(23, 59, 59), UTC))
+            return min(latest, datetime.combine(day, time(23, 59, 59), time_zone.zone()).astimezone(UTC))
         return min(latest, clock.utcnow() + timedelta(days=int(self.lifetime.data)))
 
 

@@ -23,6 +23,7 @@ from mcpweb.settings import is_loopback
 from mcpweb.web.filters import ago, day
 
 _SLOW_MS = 200
+_BACKUPS = "/admin/maintenance/backups"
 _OLD_BACKUP = timedelta(days=7)
 _OUTAGE = timedelta(minutes=15)
 _OUTAGE_CALLS = 5
@@ -86,13 +87,17 @@ def _backup(asked: Asked) -> Sequence[Check]:
     )
     if newest is None:
         state = "good" if is_loopback(asked.settings.bind[0]) else "warn"
-        return [Check("Backup", state, "None was made yet", "Run `mcpweb backup`, and keep the file elsewhere.")]
+        return [
+            Check("Backup", state, "None was made yet", "Run `mcpweb backup`, and keep the file elsewhere.", _BACKUPS)
+        ]
     made_at = datetime.fromisoformat(newest.details["made_at"])
     file = newest.details.get("file")
     value = f"The last one was made {ago(made_at)}" + (f", as {file}" if file else "; it was restored")
     if clock.utcnow() - made_at > _OLD_BACKUP:
-        return [Check("Backup", "warn", value, "Run `mcpweb backup` every day, and keep the files elsewhere.")]
-    return [Check("Backup", "good", value)]
+        return [
+            Check("Backup", "warn", value, "Run `mcpweb backup` every day, and keep the files elsewhere.", _BACKUPS)
+        ]
+    return [Check("Backup", "good", value, link=_BACKUPS)]
 
 
 def _keys(asked: Asked) -> Sequence[Check]:

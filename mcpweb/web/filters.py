@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import Flask
 
 from mcpweb import clock
+from mcpweb.web.time_zone import zone
 
 _UNITS = ((60, "minute", 60), (3600, "hour", 24), (86400, "day", 1_000_000))
 
@@ -15,8 +16,11 @@ def init_app(app: Flask) -> None:
     """Make the filters known to the templates."""
     app.add_template_filter(ago)
     app.add_template_filter(utc)
+    app.add_template_filter(full)
+    app.add_template_filter(both)
     app.add_template_filter(iso)
     app.add_template_filter(day)
+    app.add_template_filter(own_day)
     app.add_template_filter(axis)
 
 
@@ -36,14 +40,34 @@ def utc(at: datetime) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
+def full(at: datetime) -> str:
+    """`23 Nov 2026, 15:05 CET`: in the reader's zone."""
+    there = at.astimezone(zone())
+    return f"{there.day} {there:%b %Y, %H:%M %Z}"
+
+
+def both(at: datetime) -> str:
+    """`23 Nov 2026, 15:05 CET (14:05 UTC)`: in the reader's zone, and in UTC where that is another."""
+    there, here = full(at), utc(at)
+    if there == here:
+        return here
+    same_day = at.astimezone(zone()).date() == at.date()
+    return f"{there} ({here.rpartition(', ')[2] if same_day else here})"
+
+
 def iso(at: datetime) -> str:
     """For the `datetime` attribute."""
     return at.isoformat(timespec="seconds")
 
 
 def day(at: datetime) -> str:
-    """`23 November 2026`."""
+    """`23 November 2026`, in UTC."""
     return f"{at.day} {at:%B %Y}"
+
+
+def own_day(at: datetime) -> str:
+    """`23 November 2026`: the day of the reader's zone."""
+    return day(at.astimezone(zone()))
 
 
 def axis(at: datetime, by_day: bool) -> str:

@@ -1,11 +1,13 @@
-"""The start page, help, and the choice of the theme."""
+"""The start page, help, and the choice of theme and time zone."""
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from werkzeug.wrappers import Response
 
+from mcpweb.web import time_zone
 from mcpweb.web.current import settings
 from mcpweb.web.guard import public
 from mcpweb.web.local_paths import local_path
@@ -37,8 +39,25 @@ def theme() -> ResponseReturnValue:
     chosen = request.form.get("theme", "")
     response = redirect(local_path(request.form.get("next", ""), also_signing_in=True), code=303)
     if chosen in THEMES:
-        response.set_cookie("theme", chosen, max_age=_YEAR_S, httponly=True, samesite="Lax", secure=settings().is_https)
+        _keep(response, "theme", chosen)
     return response
+
+
+@bp.post("/time-zone")
+def choose_time_zone() -> ResponseReturnValue:
+    """Keep the time zone in a cookie; without one it is UTC."""
+    chosen = request.form.get("time_zone", "")
+    response = redirect(url_for("accounts.account"), code=303)
+    if chosen and not time_zone.is_known(chosen):
+        flash("There is no such time zone.", "error")
+        return response
+    _keep(response, time_zone.COOKIE, chosen)
+    flash(f"Times are shown in {chosen or 'UTC'} now.", "success")
+    return response
+
+
+def _keep(response: Response, name: str, value: str) -> None:
+    response.set_cookie(name, value, max_age=_YEAR_S, httponly=True, samesite="Lax", secure=settings().is_https)
 
 
 def chosen_theme() -> str:

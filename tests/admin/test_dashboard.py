@@ -221,6 +221,27 @@ def test_the_last_backup_is_told_and_one_that_is_old_or_missing_is_no_good_sign(
     assert part(carol, "Backup").startswith("Backup Good The last one was made")
 
 
+def test_how_to_restore_the_newest_backup_is_told_with_its_commands(carol):
+    assert 'href="/admin/maintenance/backups">Backups<' in carol.get("/admin/maintenance").text
+    empty = carol.get("/admin/maintenance/backups").text
+    assert "None was made yet" in empty and "mcpweb restore --check /var/lib/mcpweb-backups/mcpweb-" in empty
+    for file, with_keys in (("/backups/older", True), ("/backups/the newest", False)):
+        told = {"made_at": clock.utcnow().isoformat(), "file": file, "bytes": 3_400_000}
+        with transaction():
+            held = {"with_keys": with_keys, "with_logs": True}
+            audit.record("backup.create", actor="command line", subject="backup", **told, **held)
+
+    page = unescape(carol.get("/admin/maintenance/backups").text)
+
+    assert page.index("/backups/the newest</code>") < page.index("/backups/older</code>")
+    assert "Database, logs" in page and "Database, keys, logs" in page and "3.4 MB" in page
+    keys = f"--keys {settings().home / 'keys'}"
+    assert f"mcpweb restore --check '/backups/the newest' {keys}</code>" in page
+    assert f"mcpweb restore '/backups/the newest' --replace {keys}\nmcpweb migrate</code>" in page
+    assert f"mcpweb backup /backups/mcpweb-{clock.utcnow():%Y-%m-%d} --logs</code>" in page
+    assert "It asks for a passphrase" in page and "Everybody is signed out" in page
+
+
 def test_a_role_that_nobody_has_is_told(carol):
     assert "Act None says that it is there" in part(carol, "Worker")
     assert "Start `mcpweb worker`: no mail goes out and no job runs." in part(carol, "Worker")

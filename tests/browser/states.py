@@ -225,6 +225,7 @@ STATES = {
         "admin", "/admin/maintenance/policies/logs", send("Save", **{"The security log is kept (days)": "0"})
     ),
     "keys": State("admin", "/admin/maintenance/keys"),
+    "backups": State("admin", "/admin/maintenance/backups"),
     "maintenance-mode": State("admin", "/admin/maintenance/mode"),
     "maintenance-mode-error": State("admin", "/admin/maintenance/mode", send("Switch on", Message=" ")),
     "instance-stopped": State("owner", "{stopped_page}"),

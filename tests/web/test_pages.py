@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from mcpweb import clock
+from mcpweb.database import db
+from mcpweb.instances.models import Instance
 from mcpweb.web import filters
+from tests.spec_server import TOKENS
 
 
 def test_the_start_page_leads_in(browser, alice):
@@ -46,6 +49,41 @@ def test_an_unknown_theme_changes_nothing(theme, browser):
     assert "theme=" not in "".join(answer.headers.getlist("Set-Cookie"))
     assert 'data-theme="system"' in browser.get("/help").text
     assert 'data-theme="system"' in browser.open("GET", "/help", Cookie=f"theme={theme}").text
+
+
+def test_times_are_shown_in_the_time_zone_that_somebody_chose_and_days_end_there(alice):
+    form = alice.get("/account").form("/time-zone")
+    page = alice.submit(form, time_zone="Asia/Kolkata")  # five and a half hours ahead all year
+    assert "Times are shown in Asia/Kolkata now." in page.text
+    assert "<option selected>Asia/Kolkata</option>" in page.text
+    assert " IST</time> now" in page.text
+
+    day = (clock.utcnow() + timedelta(days=20)).date()
+    connecting = alice.get("/services/github/connect")
+    assert "until the end of this day, Asia/Kolkata." in connecting.text
+    key = {"credential_token": TOKENS["github"]["good"]}
+    alice.submit(connecting.form("/connect"), lifetime="custom", custom_day=day.isoformat(), label="Work", **key)
+    ends_at = db.session.query(Instance).one().expires_at
+    assert ends_at == datetime.combine(day, time(18, 29, 59), UTC)
+    listed = alice.get("/instances").text
+    assert f'title="{day.day} {day:%b %Y}, 23:59 IST (18:29 UTC)"' in listed
+
+    page = alice.submit(alice.get("/account").form("/time-zone"), time_zone="")
+    assert "Times are shown in UTC now." in page.text
+    assert f'title="{filters.utc(ends_at)}"' in alice.get("/instances").text
+
+
+@pytest.mark.parametrize("name", ["Mars/Base", "../../etc/passwd", "/etc/localtime", "Europe", "UTC\0", "x" * 3000])
+def test_an_unknown_time_zone_changes_nothing(name, alice):
+    fields = dict(alice.get("/account").form("/time-zone").fields)
+    answer = alice.open("POST", "/time-zone", {**fields, "time_zone": name})
+
+    assert answer.status == 303
+    assert "zone=" not in "".join(answer.headers.getlist("Set-Cookie"))
+    page = alice.get("/account")
+    assert "There is no such time zone." in page.text and " UTC</time> now" in page.text
+    alice.transport.client.set_cookie("zone", name)
+    assert " UTC</time> now" in alice.get("/account").text
 
 
 @pytest.mark.parametrize(

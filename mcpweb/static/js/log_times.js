@@ -1,8 +1,10 @@
 // Inside [data-times=local] the times of the log are the reader's own instead of UTC; [data-zone] says so. The address keeps UTC.
-const long = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const ZONE = document.documentElement.dataset.timeZone || Intl.DateTimeFormat().resolvedOptions().timeZone;
+const format = (locale, options) => new Intl.DateTimeFormat(locale, { timeZone: ZONE, ...options });
+const long = format("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const day = format("en-GB", { day: "numeric", month: "short" });
+const clock = format("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const exact = format("sv-SE", { dateStyle: "short", timeStyle: "medium" });
 
 function rewrite(time) {
   const at = new Date(time.dateTime);
@@ -16,10 +18,18 @@ function rewrite(time) {
   place.nextSibling.textContent = ` ${clock.format(at)}`;
 }
 
+// How far the clocks of the zone are ahead at a moment. Seconds are enough for that.
+const ahead = (at) => new Date(`${exact.format(at).replace(" ", "T")}Z`) - (at - (at % 1000));
+
 // "2026-11-25T12:00:00.250" in one zone as it reads in the other.
 const toLocal = (text) => {
   const at = new Date(`${text}Z`);
-  return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, -1);
+  return new Date(+at + ahead(at)).toISOString().slice(0, -1);
+};
+const toUtc = (text) => {
+  const read = new Date(`${text}Z`);
+  const near = new Date(read - ahead(read));
+  return new Date(read - ahead(near)).toISOString();
 };
 
 function translateForm(form) {
@@ -28,9 +38,8 @@ function translateForm(form) {
   form.addEventListener("submit", () => {
     for (const input of inputs) {
       if (!input.value) continue;
-      const utc = new Date(input.value).toISOString();
       input.type = "text";
-      input.value = utc;
+      input.value = toUtc(input.value);
     }
   });
 }
