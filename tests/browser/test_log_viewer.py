@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.live import Connected, Live
@@ -228,6 +228,49 @@ def test_times_are_ones_own_when_one_likes_and_the_address_keeps_utc(
     expect(page.get_by_label("From,")).to_have_value(re.compile("2026-01-01T05:00"))
     page.get_by_role("button", name="UTC").click()
     expect(page.locator(".line time").first).to_contain_text(f"{at.astimezone(UTC):%H:%M:%S}.")
+
+    page.goto("/account")
+    page.get_by_label("Show times and days in").select_option("America/New_York")  # which has a summer time
+    page.get_by_role("button", name="Save time zone").click()
+    page.goto("/admin/logs?since=2026-03-08T07:30:00Z&until=2026-07-01T12:00:00Z")
+    page.get_by_role("button", name="Your time").click()
+    since = page.get_by_label("From, your time (America/New_York)")
+    expect(since).to_have_value(re.compile("2026-03-08T03:30"))
+    since.fill("2026-03-08T01:30")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page).to_have_url(re.compile(re.escape("since=2026-03-08T06%3A30%3A00.000Z")))
+    expect(page).to_have_url(re.compile(re.escape("until=2026-07-01T12%3A00%3A00.000Z")))
+
+
+def test_a_search_that_takes_long_can_be_cancelled_and_everything_stays(
+    admin: FormClient, calls: Callable[[], None], open_page: OpenPage
+) -> None:
+    page = open_page(admin)
+    page.goto(CALLS)
+    held: list[Route] = []
+    page.route("**/admin/logs?*", lambda route: held.append(route))  # and never answered
+    cancel = page.get_by_role("button", name="Cancel the search")
+    expect(cancel).to_be_hidden()
+    ways = (
+        lambda: page.get_by_role("button", name="Search", exact=True).click(no_wait_after=True),
+        lambda: page.get_by_role("link", name="Last 7 days").click(no_wait_after=True),
+    )
+    for way in ways:
+        page.get_by_label("Search in the logs").fill("get_me slow")
+        way()
+        expect(cancel).to_be_visible()
+        box = cancel.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + 10, box["y"] + 10)  # a click on the button itself would wait for the new page
+        expect(cancel).to_be_hidden()
+        expect(page.locator("#live")).to_have_text("The search was cancelled.")
+    assert len(held) == len(ways) and page.url.endswith(CALLS)
+    expect(page.get_by_label("Search in the logs")).to_have_value("get_me slow")
+    expect(page.locator(".line").first).to_be_visible()
+
+    page.unroute_all()
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page).to_have_url(re.compile("q=get_me\\+slow"))
 
 
 def test_on_paper_is_what_was_found_with_its_times_once(

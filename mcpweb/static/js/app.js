@@ -8,6 +8,7 @@ import { watchRegions } from "./refresh.js";
 import { showTimes } from "./log_times.js";
 import { findValues, listenToKeys } from "./log_keys.js";
 import { followLines } from "./tail.js";
+import { watchSlow } from "./slow.js";
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-dismiss]");
@@ -24,3 +25,4 @@ watchRegions();
 listenToKeys();
 findValues();
 followLines();
+watchSlow();
