@@ -61,7 +61,7 @@ _POLICIES = (
     Policy("alert_errors", "alerts", "Our own errors reach", "% of the calls", 0, 100, 5),
     Policy("alert_upstream_errors", "alerts", "Errors of one service reach", "% of its calls", 0, 100, 50),
     Policy("alert_p95_ms", "alerts", "5 of 100 calls take longer than", "ms", 0, 10_000, 5000),
-    Policy("alert_least_calls", "alerts", "Calls are judged when there are, in 5 minutes,", "calls", 1, 100_000, 20),
+    Policy("alert_least_calls", "alerts", "Calls are judged once there are, within 5 minutes", "calls", 1, 100_000, 20),
     Policy("alert_disk_percent", "alerts", "The disk of a host is full to", "%", 0, 100, 90),
     Policy("alert_index_mb", "alerts", "The log index of a host is behind by", "MB", 0, 1_000_000, 50),
     Policy("alert_missing_s", "alerts", "Nothing was heard of a process for", "seconds", 0, 86_400, 90),

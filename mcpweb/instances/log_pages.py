@@ -26,13 +26,14 @@ _FACTS = {
     "token_tail": "Token ends in",
     "upstream_ms": "Service took, ms",
     "upstream_requests": "Requests to the service",
-    "cache": "Access",
+    "cache": "Rights and key",
     "http_status": "HTTP status",
     "rpc_code": "JSON-RPC code",
     "protocol_version": "Protocol",
     "request_id": "Request id",
 }
 """The fields of a line that an owner can make something of, in the order of the page."""
+_VALUES = {("cache", "hit"): "remembered", ("cache", "miss"): "read from the database"}
 
 SPANS: Mapping[str, tuple[str, counted.Bucket, int]] = {
     "day": ("Last 24 hours", "hour", 24),
@@ -69,7 +70,11 @@ def _call(line: Found) -> dict[str, Any]:
         "outcome": str(fields.get("outcome") or ""),
         "duration_ms": took if isinstance(took, int | float) else None,
         "client": str(fields.get("client") or fields.get("agent") or ""),
-        "facts": [(words, str(fields[name])) for name, words in _FACTS.items() if fields.get(name) not in (None, "")],
+        "facts": [
+            (words, _VALUES.get((name, fields[name]), str(fields[name])))
+            for name, words in _FACTS.items()
+            if fields.get(name) not in (None, "")
+        ],
         "arguments": _readable(fields.get("arguments")),
     }
 

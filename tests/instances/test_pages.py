@@ -125,8 +125,27 @@ def test_the_state_of_an_instance_is_said_in_words(fields, words, alice, make_in
 def test_an_ending_soon_is_marked_in_the_list(alice, make_instance):
     make_instance(days=30)
     assert "Ends soon" not in alice.get("/instances").text
-    make_instance(days=2)
+    ending, _ = make_instance(days=2)
     assert "Ends soon" in alice.get("/instances").text
+    assert "This instance ends soon" in alice.get(f"/instances/{ending.id}").text
+
+
+def test_what_needs_its_owner_stands_above_the_list_with_the_way_out(alice, make_instance):
+    _, refused, off = (make_instance(label=label)[0] for label in ("Fine", "Refused", "Off"))
+    change(refused, credential_state=CredentialState.REJECTED)
+    change(off, credential_state=CredentialState.REJECTED, status=Status.INACTIVE)
+    ending, _ = make_instance(label="Ending", days=2)
+
+    page = alice.get("/instances").text
+
+    above = page.partition('<ul class="needs">')[2].partition("</ul>")[0]
+    assert "2 instances need you" in page
+    assert f'href="/instances/{refused.id}/credential">Replace the key<' in above
+    assert f'href="/instances/{ending.id}/extend">Extend it<' in above
+    assert "Fine" not in above and "Off" not in above
+    change(refused, credential_state=CredentialState.OK)
+    change(ending, expires_at=clock.utcnow() + timedelta(days=20))
+    assert "need you" not in alice.get("/instances").text and "needs you" not in alice.get("/instances").text
 
 
 def test_a_revoked_token_is_not_listed(alice, make_instance):
