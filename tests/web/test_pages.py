@@ -73,17 +73,18 @@ def test_times_are_shown_in_the_time_zone_that_somebody_chose_and_days_end_there
     assert f'title="{filters.utc(ends_at)}"' in alice.get("/instances").text
 
 
-@pytest.mark.parametrize("name", ["Mars/Base", "../../etc/passwd", "/etc/localtime", "Europe", "UTC\0", "x" * 3000])
-def test_an_unknown_time_zone_changes_nothing(name, alice):
+def test_an_unknown_time_zone_changes_nothing(alice):
     fields = dict(alice.get("/account").form("/time-zone").fields)
-    answer = alice.open("POST", "/time-zone", {**fields, "time_zone": name})
+    for name in ("Mars/Base", "../../etc/passwd", "/etc/localtime", "Europe", "UTC\0", "x" * 3000):
+        answer = alice.open("POST", "/time-zone", {**fields, "time_zone": name})
 
-    assert answer.status == 303
-    assert "zone=" not in "".join(answer.headers.getlist("Set-Cookie"))
-    page = alice.get("/account")
-    assert "There is no such time zone." in page.text and " UTC</time> now" in page.text
-    alice.transport.client.set_cookie("zone", name)
-    assert " UTC</time> now" in alice.get("/account").text
+        assert answer.status == 303
+        assert "zone=" not in "".join(answer.headers.getlist("Set-Cookie"))
+        page = alice.get("/account")
+        assert "There is no such time zone." in page.text and " UTC</time> now" in page.text
+        alice.transport.client.set_cookie("zone", name)
+        assert " UTC</time> now" in alice.get("/account").text
+        alice.transport.client.delete_cookie("zone")
 
 
 @pytest.mark.parametrize(
