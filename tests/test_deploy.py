@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shutil
@@ -47,7 +48,7 @@ def test_every_setting_and_command_that_is_shipped_exists(compose):
         (command,) = re.findall(r"^ExecStart=/opt/mcpweb/current/bin/mcpweb (\S+)$", path.read_text(), re.MULTILINE)
         assert command in cli.commands and command == path.stem.removeprefix("mcpweb-")
     plain = {name: service["command"] for name, service in _ours(compose).items() if "entrypoint" not in service}
-    assert plain == {name: [name] for name in ROLES | {"migrate"}}
+    assert plain == {name: [name] for name in ROLES | {"migrate"}} | {"command": ["--help"]}
     containerfile = (DEPLOY / "Containerfile").read_text()
     assert 'ENTRYPOINT ["mcpweb"]' in containerfile and 'CMD ["web"]' in containerfile
 
@@ -56,27 +57,31 @@ def test_every_part_runs_and_they_all_start_with_the_units_and_with_compose(comp
     assert {path.stem.removeprefix("mcpweb-") for path in UNITS.glob("*.service")} == ROLES | {"migrate"}
     for name in ROLES | {"migrate"}:
         assert f"mcpweb-{name}.service" in (UNITS / "mcpweb.target").read_text()
-    assert compose["services"].keys() == ROLES | {"migrate", "front", "nginx", "postgres", "valkey"}
+    assert compose["services"].keys() == ROLES | {"migrate", "command", "front", "nginx", "postgres", "valkey"}
+    unasked = {name for name, service in compose["services"].items() if "profiles" not in service}
+    assert unasked == compose["services"].keys() - {"command"}
+    # podman starts only these again when the machine was restarted.
+    assert all(compose["services"][name]["restart"] == "always" for name in unasked - {"migrate", "front"})
 
 
 def test_the_settings_of_the_image_and_of_compose_can_be_used(compose, tmp_path):
     image = dict(re.findall(r"(MCPWEB_\w+)=(\S+)", (DEPLOY / "Containerfile").read_text()))
-    given = {"PUBLIC_URL": "https://mcp.example.org", "MAIL_SERVER": "smtp.example.org", "MAIL_FROM": "mcp@example.org"}
+    (given,) = re.findall(r"^```\n(MCPWEB_.*?)^```$", _chapter("Containers"), re.MULTILINE | re.DOTALL)
     secrets = {
         "database-url": "postgresql://mcpweb:secret@postgres/mcpweb",
         "redis-url": "redis://:secret@valkey:6379/0",
         "secret-key": "k" * 64,
         "encryption-keys": "k1:c2VjcmV0",
         "mail-password": "",
+        "backup-passphrase": "p" * 32,
     }
     for name, text in secrets.items():
         (tmp_path / name).write_text(text)
-    for service in _ours(compose).values():
-        assert set(service["secrets"]) == secrets.keys() <= compose["secrets"].keys()
-        environ = image | {
-            name: _filled(value, given).replace("/run/secrets", str(tmp_path))
-            for name, value in service["environment"].items()
-        }
+    for name, service in _ours(compose).items():
+        assert set(service["secrets"]) == secrets.keys() - ({"backup-passphrase"} if name != "command" else set())
+        assert service["env_file"] == "mcpweb.env"
+        environ = image | dict(re.findall(r"^(MCPWEB_\w+)=(.+)$", given, re.MULTILINE))
+        environ |= {key: value.replace("/run/secrets", str(tmp_path)) for key, value in service["environment"].items()}
 
         settings = load(environ)
 
@@ -86,20 +91,17 @@ def test_the_settings_of_the_image_and_of_compose_can_be_used(compose, tmp_path)
         assert settings.trusted_proxies == (f"{nginx}/32",)
 
 
-def _filled(value: str, given: dict[str, str]) -> str:
-    """The value with what compose puts in place of ${NAME…}."""
-    found = re.fullmatch(r"\$\{MCPWEB_(\w+):([-?])(.*)\}", value)
-    return value if not found else given.get(found[1], found[3] if found[2] == "-" else "")
-
-
 def test_all_agree_on_the_port(compose):
     host, port = Settings().bind
     assert f"ListenStream={host}:{port}\n" in (UNITS / "mcpweb-web.socket").read_text()
     containerfile = (DEPLOY / "Containerfile").read_text()
     assert f"EXPOSE {port}\n" in containerfile and f"MCPWEB_BIND=0.0.0.0:{port}\n" in containerfile
     web = compose["services"]["web"]
-    assert f"http://127.0.0.1:{port}/readyz" in web["healthcheck"]["test"][-1]
-    assert f"--web web:{port}" in compose["services"]["front"]["command"][0]
+    assert f"http://127.0.0.1:{port}/readyz" in web["healthcheck"]["test"]
+    # nginx asks for a name once, when it starts; a container that is made anew would have another address.
+    address = web["networks"]["front"]["ipv4_address"]
+    assert f"--web {address}:{port}" in compose["services"]["front"]["command"][0]
+    assert compose["services"]["command"]["environment"]["MCPWEB_BIND"] == f"{address}:{port}"
     assert {name for name, service in compose["services"].items() if "ports" in service} == {"nginx"}
 
 
@@ -130,6 +132,53 @@ def test_a_container_can_write_to_its_volumes_alone_and_is_nobody_special(compos
     assert not re.search(r"\bpip\b|gcc|build-essential|-dev\b", last_stage)
     assert compose["networks"]["back"]["internal"]
     assert compose["services"]["postgres"]["networks"] == compose["services"]["valkey"]["networks"] == ["back"]
+
+
+def test_no_container_can_be_given_the_fixed_address_of_another(compose):
+    (given,) = compose["networks"]["front"]["ipam"]["config"]
+    fixed = [
+        ipaddress.ip_address(service["networks"]["front"]["ipv4_address"])
+        for service in compose["services"].values()
+        if isinstance(service["networks"], dict)
+    ]
+
+    assert len(set(fixed)) == len(fixed) == 2
+    assert all(address in ipaddress.ip_network(given["subnet"]) for address in fixed)
+    assert not any(address in ipaddress.ip_network(given["ip_range"]) for address in fixed)
+
+
+def test_podman_understands_the_tmpfs_and_the_health_checks(compose):
+    for name, service in compose["services"].items():
+        for mount in service.get("tmpfs", ()):
+            assert not re.search(r"[:,][ug]id=", mount), name
+        check = service.get("healthcheck", {}).get("test", "")
+        # The words of a list are taken apart at their spaces.
+        assert isinstance(check, str) or check[0] == "CMD-SHELL" or not any(" " in word for word in check), name
+
+
+def test_the_image_holds_no_secret_that_lies_beside_its_sources(compose):
+    ignored = (DEPLOY.parent / ".dockerignore").read_text().splitlines()
+    places = {Path(secret["file"]).parent for secret in compose["secrets"].values()}
+
+    assert places == {Path("secrets")} and "deploy/secrets" in ignored[ignored.index("!deploy") :]
+    assert {"deploy/.env", "deploy/*.env"} <= set(ignored[ignored.index("!deploy") :])
+    assert {"/deploy/secrets/", "/deploy/mcpweb.env", "/deploy/.env"} <= set(
+        (DEPLOY.parent / ".gitignore").read_text().splitlines()
+    )
+    copied = re.findall(r"^COPY ([^-\n].*) \S+$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    assert {f"!{name}" for line in copied for name in line.split()} == {line for line in ignored if line[0] == "!"}
+
+
+def test_the_image_can_make_a_backup_of_the_server_that_compose_starts(compose):
+    server = compose["services"]["postgres"]["image"].rpartition(":")[2]
+    for tool in ("pg_dump", "pg_restore"):
+        assert f"/usr/lib/postgresql/{server}/bin/{tool} " in (DEPLOY / "Containerfile").read_text()
+    command = compose["services"]["command"]
+    assert command["environment"]["MCPWEB_BACKUP_PASSPHRASE_FILE"] == "/run/secrets/backup-passphrase"
+    assert "backups:/var/lib/mcpweb-backups" in command["volumes"]
+    assert "command backup /var/lib/mcpweb-backups/" in _chapter("Containers")
+    # Nobody wants a migration in front of a restore.
+    assert "migrate" not in command["depends_on"]
 
 
 def test_the_secrets_of_the_units_are_credentials_and_in_no_environment():
@@ -169,6 +218,20 @@ def test_the_commands_of_the_readme_make_every_secret_and_leave_no_umask_behind(
     assert secrets.startswith("(\n") and secrets.endswith("\n)\n")
     assert not any("umask" in block for block in commands if block != secrets)
     assert setting_names.unknown(settings) == [] and load({**settings, "MCPWEB_HOME": str(tmp_path)}).is_https
+
+
+def test_the_commands_of_the_readme_make_every_secret_of_the_containers(compose):
+    blocks = re.findall(r"^```\n(.*?)^```$", _chapter("Containers"), re.MULTILINE | re.DOTALL)
+    commands = [block for block in blocks if not block.startswith("MCPWEB_")]
+
+    for block in commands:
+        subprocess.run(["sh", "-n"], input=block, text=True, check=True)
+    (secrets,) = (block for block in commands if "deploy/secrets" in block)
+    made = set(re.findall(r"(?:^touch |>)([a-z-]+)$", secrets, re.MULTILINE))
+    files = {Path(secret["file"]).name for secret in compose["secrets"].values()}
+    assert made == files - {"certificate.pem", "certificate-key.pem"}
+    named = [re.findall(r"podman compose run [-\w ]*?--rm (?:-T )?(\w+)", block) for block in commands]
+    assert {name for names in named for name in names} == {"command", "front"} <= compose["services"].keys()
 
 
 def _chapter(title: str) -> str:
