@@ -22,6 +22,7 @@ from mcpweb.settings import Settings
 DEPLOY = Path(__file__).parent.parent / "deploy"
 UNITS = DEPLOY / "systemd"
 ROLES = {"web", "worker", "ticker"}
+IMAGE = "localhost/mcpweb"
 MOST_EXPOSED = 1.5
 """Of systemd's figures for a unit: 10 is unprotected."""
 
@@ -34,7 +35,7 @@ def compose() -> dict[str, Any]:
 
 
 def _ours(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: service for name, service in compose["services"].items() if service["image"] == "mcpweb"}
+    return {name: service for name, service in compose["services"].items() if service["image"] == IMAGE}
 
 
 def test_every_setting_and_command_that_is_shipped_exists(compose):
@@ -123,7 +124,7 @@ def test_a_container_can_write_to_its_volumes_alone_and_is_nobody_special(compos
         assert service["read_only"] and service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
-        assert service["image"] == "mcpweb" or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), name
+        assert service["image"] == IMAGE or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), name
         # Where it can write and nobody deletes is what the README lists.
         for place in service.get("volumes", ()):
             assert place.partition(":")[0] in compose["volumes"], name
@@ -132,6 +133,13 @@ def test_a_container_can_write_to_its_volumes_alone_and_is_nobody_special(compos
     assert not re.search(r"\bpip\b|gcc|build-essential|-dev\b", last_stage)
     assert compose["networks"]["back"]["internal"]
     assert compose["services"]["postgres"]["networks"] == compose["services"]["valkey"]["networks"] == ["back"]
+
+
+def test_the_image_is_built_once_and_never_asked_of_a_registry(compose):
+    assert [name for name, service in compose["services"].items() if "build" in service] == ["migrate"]
+    assert all(service["pull_policy"] == "never" for service in _ours(compose).values())
+    for name, service in compose["services"].items():
+        assert service["image"] == IMAGE or "/" in service["image"].partition(".")[2], name
 
 
 def test_no_container_can_be_given_the_fixed_address_of_another(compose):
