@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import OperationalError
 
+from mcpweb.errors import Unavailable
 from mcpweb.shipped import folder
 
 
@@ -16,5 +18,13 @@ def alembic_config() -> Config:
 
 
 def upgrade() -> None:
-    """Run what is missing, inside an application context; nothing when the database is up to date."""
-    command.upgrade(alembic_config(), "head")
+    """Run what is missing, inside an application context; nothing when the database is up to date.
+
+    Raises:
+        Unavailable: the database can not be reached, lets nobody in, or is locked for too long.
+    """
+    try:
+        command.upgrade(alembic_config(), "head")
+    except OperationalError as error:
+        reason = str(error.orig).partition("\n")[0]
+        raise Unavailable(f"The database can not be brought up to date: {reason}. See MCPWEB_DATABASE_URL.") from None

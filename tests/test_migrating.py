@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy import make_url
 from mcpweb.database import REVISION
 
 ROOT = Path(__file__).resolve().parents[1]
+CANARY = "canary-secret-value"
 KILLED_AT = (*range(1, 72, 4), 71, 72)
 """Statements that write, of which 72 make the tables; so many times it is killed, from the first to the last one."""
 
@@ -64,6 +66,18 @@ def test_two_hosts_that_migrate_at_once_both_end_well(environ: dict[str, str]) -
 
     assert [process.returncode for process in both] == [0, 0], said
     assert _state(environ)[0] == REVISION
+
+
+def test_a_database_that_can_not_be_reached_is_said_in_a_sentence_without_its_password(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"postgresql+psycopg://mcpweb:{CANARY}@127.0.0.1:{port}/mcpweb"
+    process = _migrate({**os.environ, "MCPWEB_HOME": str(tmp_path), "MCPWEB_DATABASE_URL": url})
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert said.startswith("Error: The database can not be brought up to date: connection failed"), said
+    assert said.count("\n") == 1 and str(port) in said and CANARY not in said
 
 
 def test_a_migration_that_is_killed_leaves_all_or_nothing_and_the_next_one_ends_well(
