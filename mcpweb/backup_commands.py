@@ -88,7 +88,15 @@ def _print_restored(done: Restored) -> None:
     )
     if done.logs:
         click.echo(f"{done.logs} log files were unpacked")
-    click.echo(f"{done.lines:,} lines of this host's logs are in the index; other hosts: `mcpweb logs rebuild-index`")
+    if settled.unsent:
+        click.echo(f"{settled.unsent} notices to owners, not mailed yet when the backup was made, will be mailed")
+    if done.index_trouble:
+        click.echo(
+            f"the log index was not built: {done.index_trouble} Later, on every host: `mcpweb logs rebuild-index`"
+        )
+    else:
+        click.echo(f"{done.lines:,} lines of this host's logs are in the index")
+        click.echo("other hosts: `mcpweb logs rebuild-index`")
     if not done.known:
         click.echo(
             "What was revoked since the backup can not be known: neither the present database nor the audit log of "

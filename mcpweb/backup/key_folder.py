@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mcpweb.backup import sealed_keys
@@ -11,7 +12,7 @@ from mcpweb.backup.archive import Reader
 from mcpweb.backup.making import KEYS_PART
 from mcpweb.backup.sealed_keys import Keys
 from mcpweb.crypto import KeyUnusable
-from mcpweb.errors import NotFound
+from mcpweb.errors import NotFound, Unavailable
 from mcpweb.settings import Settings
 
 
@@ -54,24 +55,52 @@ def _found(reader: Reader, settings: Settings, folder: Path | None, passphrase: 
         ) from None
 
 
-def write(keys: Keys, settings: Settings, stamp: str) -> list[Path]:
-    """Put what the settings do not name into the home; returns where the files are kept that differ from it."""
-    folder, kept = settings.home / "keys", []
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, value, is_named in (
-        ("secret_key", keys.secret_key, settings.secret_key),
-        ("encryption_keys", keys.encryption_keys, settings.encryption_keys),
-    ):
-        path = folder / name
-        if is_named or (path.exists() and path.read_text("utf-8").strip() == value):
-            continue
-        if path.exists():
-            kept.append(path.rename(path.with_name(f"{name}.before-{stamp}")))
-        draft = path.with_name(f".{name}.restoring")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(value + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-    return kept
+@contextmanager
+def placed(keys: Keys, settings: Settings, stamp: str) -> Iterator[list[Path]]:
+    """Put what the settings do not name into the home; yields where the files are kept that differ from it.
+
+    When the block fails, or not all of them can be written, the files that were there are back.
+
+    Raises:
+        Unavailable: one can not be written.
+    """
+    folder = settings.home / "keys"
+    written: dict[Path, Path | None] = {}
+    try:
+        for name, value, is_named in (
+            ("secret_key", keys.secret_key, settings.secret_key),
+            ("encryption_keys", keys.encryption_keys, settings.encryption_keys),
+        ):
+            if not is_named:
+                _place(folder / name, value, stamp, written)
+        yield [before for before in written.values() if before]
+    except BaseException:
+        for path, before in written.items():
+            if before:
+                before.replace(path)
+            else:
+                path.unlink()
+        raise
+
+
+def _place(path: Path, value: str, stamp: str, written: dict[Path, Path | None]) -> None:
+    """Write a key unless it is there; note in `written` where the one is now that was in its place."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (path.exists() and path.read_text("utf-8").strip() == value):
+            written[path] = _write(path, value, stamp)
+    except OSError as error:
+        raise Unavailable(f"The file {path} can not be written: {error.strerror}. Nothing was changed.") from None
+
+
+def _write(path: Path, value: str, stamp: str) -> Path | None:
+    """Have it on the disk, and then in its place; returns where the one is now that was there before."""
+    draft = path.with_name(f".{path.name}.restoring")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(value + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    before = path.rename(path.with_name(f"{path.name}.before-{stamp}")) if path.exists() else None
+    draft.rename(path)
+    return before

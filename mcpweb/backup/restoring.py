@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +20,11 @@ from mcpweb.backup.manifest import Manifest
 from mcpweb.backup.sealed_keys import Keys
 from mcpweb.backup.settling import Settled, settle
 from mcpweb.database import REVISION, db
-from mcpweb.errors import Conflict
+from mcpweb.errors import Conflict, Unavailable
 from mcpweb.hosts import host_id
 from mcpweb.instances.house import House
 from mcpweb.jobs.counting import recount
+from mcpweb.logs import audit
 from mcpweb.logs.rebuilding import rebuild
 from mcpweb.settings import Settings
 
@@ -42,6 +43,8 @@ class Restored:
     """Files."""
     lines: int = 0
     """Log lines that are in the index again."""
+    index_trouble: str = ""
+    """Why they are not."""
     unheard: list[str] = field(default_factory=list)
     """Hosts that did not confirm that they forgot what they remember."""
 
@@ -91,18 +94,20 @@ def restore(order: Order, *, is_replacing: bool) -> Restored:
     keys = _ready(order)
     known = since.look(manifest, settings.database, settings.home / "logs")
     order.tell("loading the database")
-    with loading.in_place(order.reader, settings.database, stamp) as loaded:
-        with _logs(order) as logs, _application(settings, keys, loaded.url) as app:
+    with audit.held(), ExitStack() as undone, loading.in_place(order.reader, settings.database, stamp) as loaded:
+        logs, host = undone.enter_context(_logs(order)), host_id(settings.home / "run")
+        with _application(settings, keys, loaded.url) as app:
             found = _examine(order, app)
-            host = host_id(settings.home / "run")
             settled = settle(manifest, known, host=host, has_its_logs=bool(logs))
             recount()
-            order.tell("building the log index anew")
-            lines = _index_anew(app, settings, host)
-        aside = [str(path) for path in key_folder.write(keys, settings, stamp)]
-    unheard = _forget_everywhere(app, settings)
-    aside = [*([loaded.aside] if loaded.aside else []), *aside]
-    return Restored(manifest, found, settled, known.source, aside, logs, lines, unheard)
+        aside = undone.enter_context(key_folder.placed(keys, settings, stamp))
+    done = Restored(manifest, found, settled, known.source, [str(path) for path in aside], logs)
+    done.aside = [*([loaded.aside] if loaded.aside else []), *done.aside]
+    with _application(settings, keys, settings.database) as app:
+        order.tell("building the log index anew")
+        _index_anew(app, settings, host, done)
+        done.unheard = _forget_everywhere(app, settings)
+    return done
 
 
 def _ready(order: Order) -> Keys:
@@ -181,12 +186,18 @@ def _logs(order: Order) -> Iterator[int]:
         raise
 
 
-def _index_anew(app: Flask, settings: Settings, host: str) -> int:
-    """What the index has goes by numbers of files that may mean others now. Use that was counted stays as it is."""
+def _index_anew(app: Flask, settings: Settings, host: str, done: Restored) -> None:
+    """What the index has goes by numbers of files that may mean others now. Use that was counted stays as it is.
+
+    All else is in its place by now, so an index that does not answer is only told.
+    """
     index = app.extensions["mcpweb_log_index"]
-    for day in index.days():
-        index.drop_day(day)
-    return sum(done.lines for done in rebuild(settings.home / "logs", host, index))
+    try:
+        for day in index.days():
+            index.drop_day(day)
+        done.lines = sum(one.lines for one in rebuild(settings.home / "logs", host, index))
+    except Unavailable as error:
+        done.index_trouble = error.sentence
 
 
 def _forget_everywhere(app: Flask, settings: Settings) -> list[str]:

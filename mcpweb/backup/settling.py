@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,9 @@ from mcpweb import clock
 from mcpweb.accounts.models import Role, User, UserSession, UserToken
 from mcpweb.backup.making import SUBJECT
 from mcpweb.backup.manifest import Manifest
-from mcpweb.backup.since import Change, Since
+from mcpweb.backup.since import Change, Mailed, Since
 from mcpweb.database import db, now, transaction
-from mcpweb.instances.models import Instance, InstanceToken, Status
+from mcpweb.instances.models import Instance, InstanceToken, Notice, Status
 from mcpweb.jobs.models import JobRun, Schedule
 from mcpweb.jobs.schedule import PLANS, When
 from mcpweb.logs import audit, verifying
@@ -45,13 +46,15 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was ended, what was taken away again, and how many other changes are lost, by kind."""
+    """What was ended, what was taken away again, how many other changes are lost, by kind, and what is yet to mail."""
 
     sessions: int
     links: int
     runs: int
     again: tuple[Again, ...]
     lost: Mapping[str, int]
+    unsent: int
+    """Notices that the job mails next. Nobody may know whether they were mailed since: better twice than never."""
 
 
 def settle(manifest: Manifest, since: Since, *, host: str, has_its_logs: bool) -> Settled:
@@ -71,6 +74,7 @@ def settle(manifest: Manifest, since: Since, *, host: str, has_its_logs: bool) -
         runs = _count(update(JobRun).where(is_open).values(state="lost", finished_at=moment))
         db.session.execute(delete(HostRole))
         _set_schedule_back()
+        unsent = _still_to_mail(since.mailed, moment)
         if has_its_logs and manifest.host != host:
             _adopt_files(manifest.host, host)
         again = tuple(_take_away_again(since.changes))
@@ -88,7 +92,16 @@ def settle(manifest: Manifest, since: Since, *, host: str, has_its_logs: bool) -
             audit.record(one.action, actor=ACTOR, subject=one.subject, **one.details, first_by=one.by)
     done = {(one.action, one.subject) for one in again}
     lost = Counter(change.action for change in since.changes if (change.action, change.subject) not in done)
-    return Settled(sessions, links, runs, again, lost)
+    return Settled(sessions, links, runs, again, lost, unsent)
+
+
+def _still_to_mail(mailed: Collection[Mailed], moment: datetime) -> int:
+    """Of the notices that were waiting, mark those that are known to be mailed; returns how many are left."""
+    waiting = db.session.scalars(select(Notice).where(Notice.sent_at.is_(None))).all()
+    for notice in waiting:
+        if (notice.id, notice.instance_id, notice.kind, notice.created_at) in mailed:
+            notice.sent_at = moment
+    return sum(notice.sent_at is None for notice in waiting)
 
 
 def _set_schedule_back() -> None:

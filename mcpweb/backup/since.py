@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpweb.backup.manifest import Manifest
 from mcpweb.backup.postgres_store import engine_of
+from mcpweb.instances.models import Notice
 from mcpweb.logs import days
 from mcpweb.logs.models import AuditEvent
+
+_MARGIN = timedelta(hours=1)
+"""For a copy that takes its time, and clocks that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,18 @@ class Change:
     details: Mapping[str, Any]
 
 
+Mailed = tuple[int, UUID, str, datetime]
+"""A notice to an owner: its number, its instance, its kind, and when it was noted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Since:
     """`source` names where the changes were read; empty when nobody can know them."""
 
     source: str
     changes: tuple[Change, ...] = ()
+    mailed: frozenset[Mailed] = frozenset()
+    """What was noted before the backup and mailed since; only the database knows."""
 
 
 def look(manifest: Manifest, database_url: str, log_folder: Path) -> Since:
@@ -45,16 +56,16 @@ def look(manifest: Manifest, database_url: str, log_folder: Path) -> Since:
     """
     if not manifest.audit_seq:
         return Since("")
-    changes = _in_database(manifest, database_url)
-    if changes is not None:
-        return Since("the present database", tuple(changes))
+    found = _in_database(manifest, database_url)
+    if found is not None:
+        return found
     changes = _in_log(manifest, log_folder)
     if changes is not None:
         return Since("the audit log of this host, which lacks what was done through other hosts", tuple(changes))
     return Since("")
 
 
-def _in_database(manifest: Manifest, url: str) -> list[Change] | None:
+def _in_database(manifest: Manifest, url: str) -> Since | None:
     if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).exists():
         return None
     engine = engine_of(url)
@@ -74,11 +85,19 @@ def _in_database(manifest: Manifest, url: str) -> list[Change] | None:
             rows = connection.execute(
                 select(*columns).where(AuditEvent.seq > manifest.audit_seq).order_by(AuditEvent.seq)
             )
-            return [Change(*row) for row in rows]
+            changes = tuple(Change(*row) for row in rows)
+            return Since("the present database", changes, frozenset(_mailed(connection, manifest)))
     except (SQLAlchemyError, ValueError):  # it is gone, or damaged: that may be why there is a restore
         return None
     finally:
         engine.dispose()
+
+
+def _mailed(connection: Connection, manifest: Manifest) -> Iterator[Mailed]:
+    columns = (Notice.id, Notice.instance_id, Notice.kind, Notice.created_at)
+    since = (Notice.created_at <= manifest.moment, Notice.sent_at >= manifest.moment - _MARGIN)
+    for row in connection.execute(select(*columns).where(*since)):
+        yield (row.id, row.instance_id, row.kind, row.created_at)
 
 
 def _in_log(manifest: Manifest, folder: Path) -> list[Change] | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -15,6 +17,7 @@ from mcpweb.logs import context, events
 from mcpweb.logs.models import AuditEvent
 
 _key = b""
+_held: ContextVar[list[AuditEvent] | None] = ContextVar("held", default=None)
 
 
 def start(key: str) -> None:
@@ -65,7 +68,22 @@ def record_many(action: str, *, actor: str, changes: Sequence[tuple[str, Mapping
     after_commit(lambda: _log(rows))
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Log the changes of the block at its end, and none when it fails: for a database that is thrown away then."""
+    waiting: list[AuditEvent] = []
+    before = _held.set(waiting)
+    try:
+        yield
+    finally:
+        _held.reset(before)
+    _log(waiting)
+
+
 def _log(rows: Sequence[AuditEvent]) -> None:
+    if (waiting := _held.get()) is not None:
+        waiting.extend(rows)
+        return
     for row in rows:
         told = {**row.details, "seq": row.seq, "chain": row.digest.hex(), "actor": row.actor, "subject": row.subject}
         events.audit(row.action, **told)

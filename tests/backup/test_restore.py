@@ -22,6 +22,8 @@ from mcpweb.database import db, transaction
 from mcpweb.instances import creation, lifecycle, tokens
 from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, ServiceRow, Status
+from mcpweb.instances.notices import send_notices
+from mcpweb.jobs.expiry import expire_instances
 from mcpweb.jobs.models import JobRun
 from mcpweb.logs import audit
 from mcpweb.logs.verifying import verify
@@ -180,6 +182,56 @@ def test_on_a_new_host_only_the_right_passphrase_opens_it_and_it_says_what_it_ca
     third.mcpweb("restore", bare, "--keys", here.home / "keys")
     with third.app() as app:
         assert call(app, work.id, token)[0] == 200
+
+
+def test_a_restore_that_fails_at_its_end_leaves_all_as_it_was_and_the_next_one_mails_nobody_twice(
+    new: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    here, file = new("home"), tmp_path / "backup"
+    here.prepare()
+    with here.app() as app:
+        work, token = connect("alice@example.com", "Work")
+        over, _ = connect("alice@example.com", "Over")
+        set_end(over, Status.ACTIVE)
+        expire_instances()
+        assert call(app, work.id, token)[0] == 200
+        here.mcpweb("backup", file, "--logs")
+        assert send_notices()["items"] == 1
+
+    def fail(one: Installation, *options: str) -> None:
+        obstacle = one.home / "keys" / ".encryption_keys.restoring"
+        obstacle.mkdir(parents=True)
+        said = one.mcpweb("restore", file, *options, expect=1)
+        assert f"{obstacle.with_name('encryption_keys')} can not be written" in said
+        obstacle.rmdir()
+
+    bare = new("bare")
+    fail(bare)
+    assert list((bare.home / "keys").iterdir()) == [] and not list(bare.home.glob("*sqlite3*"))
+    assert "log files were unpacked" in bare.mcpweb("restore", file), "it is as empty as before"
+    with bare.app() as app:
+        bare.follow()
+        assert db.session.get(Instance, work.id).usage_count == 1
+        assert send_notices()["items"] == 1, "nobody there can know that it was mailed"
+
+    other = new("other")
+    other.prepare()
+    with other.app() as app:
+        own, own_token = connect("bob@example.com", "His own")
+    keys = {path.name: path.read_bytes() for path in (other.home / "keys").iterdir()}
+    fail(other, "--replace")
+    assert {path.name: path.read_bytes() for path in (other.home / "keys").iterdir()} == keys
+    with other.app() as app:
+        assert call(app, own.id, own_token)[0] == 200
+        assert verify(other.home / "logs").is_whole, "nothing was logged of what is no more"
+
+    nowhere = "postgresql://nobody@127.0.0.1:9/nothing"
+    said = here.mcpweb("restore", file, "--replace", MCPWEB_LOG_DATABASE_URL=nowhere)
+    assert "the log index was not built" in said and "will be mailed" not in said
+    with here.app() as app:
+        assert call(app, work.id, token)[0] == 200, "an index that is away stops no restore"
+        assert send_notices()["items"] == 0, "the database before knew that it was mailed"
+        assert verify(here.home / "logs").is_whole
 
 
 def test_a_backup_that_is_made_while_others_write_is_of_one_moment(
