@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import smtplib
+import socket
 import ssl
 from email.utils import make_msgid
 from pathlib import Path
@@ -23,12 +24,21 @@ _HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All
 class MailRefused(Exception):
     """The mail could not be handed over; the text names the cause, never the mail's content.
 
-    `is_away`: the server was not reached or did not let us in, so that no other mail would have gone out either.
+    `kind` is the name of its error. `is_away`: the server was not reached or did not let us in, so that no other mail
+    would have gone out either.
     """
 
-    def __init__(self, cause: str, *, is_away: bool = False) -> None:
+    def __init__(self, cause: str, kind: str = "", *, is_away: bool = False) -> None:
         super().__init__(cause)
-        self.is_away = is_away
+        self.kind, self.is_away = kind, is_away
+
+
+_WORDS: tuple[tuple[type[OSError], str], ...] = (
+    (socket.gaierror, "there is no address of this name"),
+    (ConnectionRefusedError, "nothing listens there"),
+    (TimeoutError, f"no answer within {_TIMEOUT_S} s"),
+)
+"""Of what happens before a server says anything; else the name of the error says more than we could."""
 
 
 class _Smtp(flask_mail.Connection):
@@ -127,5 +137,7 @@ def _connection(settings: Settings) -> flask_mail.Connection:
 
 
 def _refused(error: Exception, *, is_away: bool = False) -> MailRefused:
+    kind = type(error).__name__
     code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
-    return MailRefused(f"{type(error).__name__}{code}", is_away=is_away)
+    cause = next((words for known, words in _WORDS if isinstance(error, known)), kind + code)
+    return MailRefused(cause, kind, is_away=is_away)

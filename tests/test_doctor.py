@@ -117,17 +117,19 @@ def test_with_redis_mail_and_the_address_away_it_says_so_in_seconds_and_checks_t
     for name in ("Redis", "Redis server", "Clocks", "Mail server", "Public address", "Web port"):
         assert said[name][0] == "bad", (name, said)
     assert "MCPWEB_REDIS_URL" in said["Redis"][1]
-    assert "ConnectionRefusedError. Look at MCPWEB_MAIL_SERVER" in said["Mail server"][1]
+    assert "nothing listens there. Look at MCPWEB_MAIL_SERVER" in said["Mail server"][1]
     assert "Another program listens" in said["Web port"][1]
     assert said["Tables"][0] == "good" and said["Database"][0] != "bad", "it may be slow here"
     assert CANARY not in str(said)
     assert took_s < 20
 
 
-def test_a_mail_server_that_does_not_speak_tls_or_refuses_the_login_is_told_apart(ask):
+def test_a_mail_server_that_is_unknown_or_does_not_speak_tls_or_refuses_the_login_is_told_apart(ask):
     assert "MCPWEB_MAIL_SECURITY" in ask(MCPWEB_MAIL_SECURITY="starttls")["Mail server"][1]
     refused = ask(MCPWEB_MAIL_USERNAME="me", MCPWEB_MAIL_PASSWORD=CANARY)["Mail server"]
     assert refused[0] == "bad" and CANARY not in refused[1]
+    unknown = ask(MCPWEB_MAIL_SERVER="mail.invalid")["Mail server"]
+    assert unknown[0] == "bad" and "there is no address of this name. Look at MCPWEB_MAIL_SERVER, and" in unknown[1]
 
 
 def test_a_wrong_key_is_told_and_nothing_is_written(ask, make_instance):

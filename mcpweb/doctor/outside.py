@@ -27,7 +27,7 @@ def mail_server(settings: Settings) -> Check:
         mailer.greet()
     except MailRefused as error:
         where = f"{settings.mail_server}, port {settings.mail_port}, {settings.mail_security}"
-        return Check("Mail server", "bad", f"{where}: {error}", _mail_advice(str(error)))
+        return Check("Mail server", "bad", f"{where}: {error}", _mail_advice(error.kind))
     how = {"starttls": "encrypted", "tls": "encrypted"}.get(settings.mail_security, "not encrypted")
     login = ", login accepted" if settings.mail_username else ""
     return Check("Mail server", "good", f"{settings.mail_server} talks to us, {how}{login}")
@@ -38,7 +38,7 @@ def test_mail(settings: Settings, to: str) -> Check:
     try:
         mailer.send(to, "mcpweb: a test mail", "test", url=settings.url)
     except MailRefused as error:
-        return Check("Test mail", "bad", f"Not sent: {error}", _mail_advice(str(error)))
+        return Check("Test mail", "bad", f"Not sent: {error}", _mail_advice(error.kind))
     where = "the local mailbox" if settings.has_local_mailbox else "the mail server"
     return Check("Test mail", "good", f"Handed to {where} for {to}")
 
@@ -91,9 +91,11 @@ def _fetch(host: str, port: int | None, path: str, *, is_https: bool) -> tuple[i
         connection.close()
 
 
-def _mail_advice(error: str) -> str:
-    if "Authentication" in error:
+def _mail_advice(kind: str) -> str:
+    if "Authentication" in kind:
         return "Look at MCPWEB_MAIL_USERNAME and MCPWEB_MAIL_PASSWORD."
-    if "NotSupported" in error or "SSL" in error:
+    if "NotSupported" in kind or "SSL" in kind:
         return "Look at MCPWEB_MAIL_SECURITY, and at the server's certificate."
+    if kind == "gaierror":
+        return "Look at MCPWEB_MAIL_SERVER, and at this host's DNS."
     return "Look at MCPWEB_MAIL_SERVER and MCPWEB_MAIL_PORT, and whether the server runs."
