@@ -15,6 +15,7 @@ from mcpweb import config
 @click.option("--key", metavar="FILE", help="The certificate's key. Default: beside the certificate of certbot.")
 @click.option("--listen", metavar="ADDRESS", multiple=True, help="Address of this machine; may be repeated.")
 @click.option("--web", metavar="HOST:PORT", multiple=True, help="A web role; may be repeated. Default: MCPWEB_BIND.")
+@click.option("--keep-endpoints", is_flag=True, help="Send the calls of an endpoint to one and the same web role.")
 @click.option("--files", default="/var/www/mcpweb", show_default=True, help="The folder filled by nginx-files.")
 @click.option("--logs", default="/var/log/nginx", show_default=True, help="The folder of nginx' logs.")
 @click.option("--connections", default=256, show_default=True, help="Most requests of one address at once.")
@@ -24,6 +25,7 @@ def nginx_config(
     key: str | None,
     listen: tuple[str, ...],
     web: tuple[str, ...],
+    keep_endpoints: bool,
     files: str,
     logs: str,
     connections: int,
@@ -33,7 +35,7 @@ def nginx_config(
     from mcpweb.nginx import configuration
 
     settings = config.load(os.environ)
-    wishes = configuration.Wishes(certificate, key, listen, web, files, logs, connections, whole)
+    wishes = configuration.Wishes(certificate, key, listen, web, files, logs, connections, whole, keep_endpoints)
     click.echo(configuration.render(settings, wishes), nl=False)
     for sentence in configuration.warnings(settings):
         click.echo(sentence, err=True)

@@ -43,6 +43,7 @@ class Wishes(NamedTuple):
     logs: str = "/var/log/nginx"
     connections: int = 256
     whole: bool = False
+    keep_endpoints: bool = False
 
 
 def render(settings: Settings, wishes: Wishes) -> str:
@@ -77,7 +78,8 @@ def render(settings: Settings, wishes: Wishes) -> str:
         certificate=_path(wishes.certificate or f"{certbot}/fullchain.pem"),
         key=_path(wishes.key or f"{certbot}/privkey.pem"),
         listen=listen,
-        upstreams=_upstreams(web, ports),
+        upstreams=_upstreams(web, ports, wishes.keep_endpoints),
+        keep_endpoints=wishes.keep_endpoints,
         service_ports=ports,
         proxies=settings.trusted_proxies,
         files=_path(wishes.files),
@@ -113,9 +115,11 @@ def _rpc_body(status: int) -> str:
     return body.replace("\\", "\\\\").replace("'", "\\'").replace("$", "")
 
 
-def _upstreams(web: list[tuple[str, int]], ports: tuple[int, ...]) -> dict[str, list[str]]:
-    """Names to the addresses of gunicorn: the pages', and each service's own."""
+def _upstreams(web: list[tuple[str, int]], ports: tuple[int, ...], keeps_endpoints: bool) -> dict[str, list[str]]:
+    """Names to the addresses of gunicorn: the pages', the endpoints' if they are kept, and each service's own."""
     found = {"mcpweb_web": [f"{_bracketed(host)}:{port}" for host, port in web]}
+    if keeps_endpoints:
+        found["mcpweb_mcp"] = found["mcpweb_web"]
     for number in ports:
         found[f"mcpweb_{number}"] = [f"{_bracketed(host)}:{number}" for host, _ in web]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_several_hosts_and_the_services_own_ports_have_their_places() -> None:
     for line in ("server 10.0.0.1:8080 ", "server [fd00::2]:8080 ", "server 10.0.0.1:8101 ", "server [fd00::2]:8102 "):
         assert line in text
     assert "listen [::]:8101 ssl http2;" in text and "proxy_pass http://mcpweb_8102;" in text
+    assert "hash $" not in text
+
+    kept = printed(**PUBLIC, MCPWEB_SERVICE_PORTS="1", wishes=wishes._replace(keep_endpoints=True))
+    upstreams = dict(re.findall(r"upstream (\w+) \{(.*?)\n    \}", kept, re.DOTALL))
+    assert {name for name, text in upstreams.items() if "hash $mcpweb_endpoint consistent;" in text} == {*upstreams} - {
+        "mcpweb_web"
+    }
+    assert {"mcpweb_web", "mcpweb_mcp", "mcpweb_8101"} <= set(upstreams)
 
 
 def test_on_this_machine_alone_it_needs_no_certificate() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 import requests
@@ -68,6 +69,31 @@ def test_what_nobody_took_goes_to_the_next_host(hosts: list[Recorder]) -> None:
         for _ in range(4):
             assert _send(between, "POST", "/mcp/x", data="{}").status_code == 200
     assert len(hosts[0].requests) == 4
+
+
+def test_an_endpoint_stays_on_its_host_and_moves_only_when_that_is_gone(hosts: list[Recorder]) -> None:
+    endpoints = [str(UUID(int=number)) for number in range(1, 13)]
+    with Recorder() as third:
+        all_three = [*hosts, third]
+        options = [word for host in all_three for word in ("--web", host.address)]
+        with front(public_settings(), *options, "--keep-endpoints") as between:
+
+            def reached(path: str, method: str = "POST") -> Recorder:
+                _forget(all_three)
+                _send(between, method, path, data="{}" if method == "POST" else None)
+                assert len(_reached(all_three)) == 1, "once, whatever becomes of it"
+                return next(host for host in all_three if host.requests)
+
+            homes = {one: reached(f"/mcp/{one}") for one in endpoints}
+            assert [reached(f"/mcp/{one}") for one in endpoints] == list(homes.values()), "and there each time"
+            assert {id(host) for host in homes.values()} == {id(host) for host in all_three}, "dealt out to all"
+            assert len({id(reached("/instances", "GET")) for _ in range(3)}) == 3, "pages take turns"
+            assert reached(f"/mcp/{endpoints[0]}/close") is homes[endpoints[0]]
+            third.__exit__()
+            moved = {one: reached(f"/mcp/{one}") for one in endpoints}
+
+    assert third not in moved.values()
+    assert all(moved[one] is home for one, home in homes.items() if home is not third), "the others' stay"
 
 
 def test_without_a_web_process_pages_and_programs_read_what_is_the_matter(between: Front) -> None:
