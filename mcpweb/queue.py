@@ -76,6 +76,11 @@ def open_queue(connection: redis.Redis, host: str = "") -> Queue:
     return Queue(name, connection=connection, serializer="json", job_class=ListedJob)
 
 
+def open_long_queue(connection: redis.Redis, host: str) -> Queue:
+    """Where a host's worker puts the long jobs that it has taken; it counts as none of the queues that jobs wait in."""
+    return Queue(f"{QUEUE}.long-{host}", connection=connection, serializer="json", job_class=ListedJob)
+
+
 def start(queue: Queue, app_context: Callable[[], AbstractContextManager[Any]]) -> None:
     """Use this queue for the process; jobs that must run here are given the application's context."""
     global _queue, _app_context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -20,10 +21,13 @@ from sqlalchemy import func, select
 from mcpweb import clock, queue
 from mcpweb.crypto import derive
 from mcpweb.database import db, transaction
+from mcpweb.instances.house import house
 from mcpweb.instances.models import Instance, Notice, Status
 from mcpweb.jobs import timetable
+from mcpweb.jobs import worker as _worker  # noqa: F401 - lists all jobs
 from mcpweb.jobs.models import JobRun
 from mcpweb.logs.models import AuditEvent
+from mcpweb.logs.writing import turn
 from mcpweb.web.current import settings as current_settings
 from tests.instances.living import drift, end, refusal
 from tests.jobs.seeding import seed
@@ -147,3 +151,45 @@ def test_a_worker_that_is_killed_again_and_again_leaves_nothing_half_done_and_no
     until(lambda: left() == 0, "the next sweep does the rest")
     assert horses_killed == 12
     check_each_was_expired_once(kills * 40)
+
+
+def test_while_the_logs_are_maintained_ends_are_marked_and_mails_go_out_and_no_process_stays(
+    app, make_instance, start, browser, mail_server
+):
+    logs, host = current_settings().home / "logs", house().propagation.host
+    first, _ = make_instance()
+    finished = logs / "system" / "app-2020-01-01.jsonl"
+    finished.parent.mkdir(parents=True, exist_ok=True)
+
+    def maintain() -> None:
+        finished.write_text('{"time":"2020-01-01T00:00:00.000Z"}\n')
+        queue.enqueue_on(host, "maintain_logs", timeout_s=3600)
+
+    def states(job: str) -> list[str]:
+        db.session.rollback()
+        return list(db.session.scalars(select(JobRun.state).where(JobRun.job == job).order_by(JobRun.id)))
+
+    def family() -> list[psutil.Process]:
+        children = psutil.Process(worker.pid).children(recursive=True)
+        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+
+    with turn(logs, fcntl.LOCK_SH):  # a line that came late is being written: the maintenance waits for it
+        maintain()
+        worker = start("worker")
+        until(lambda: states("maintain_logs") == ["running"], "the maintenance is under way")
+        end(first.id, marked=False)
+        queue.enqueue_on(host, "verify_audit", timeout_s=3600)
+        queue.enqueue("expire_instances")
+        until(lambda: left() == 0, "the end is marked")
+        browser.submit(browser.get("/sign-in").form("/sign-in"), email="bob@example.com")
+        until(lambda: "bob@example.com" in [mail.to[0] for mail in mail_server.mails], "the link is mailed")
+        assert states("maintain_logs") == ["running"] and states("verify_audit") == [], "one long job at a time"
+    until(lambda: states("maintain_logs") == states("verify_audit") == ["done"], "both come to their end")
+    until(lambda: family() == [], "nothing is left beside the worker")
+
+    with turn(logs, fcntl.LOCK_SH):
+        maintain()
+        until(lambda: states("maintain_logs") == ["done", "running"], "the next one is under way")
+        processes = family()
+        worker.kill()
+        assert len(processes) == 2 and not psutil.wait_procs(processes, 20)[1], "none survives its worker"
