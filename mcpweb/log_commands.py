@@ -52,6 +52,8 @@ def logs_rebuild_index(day: datetime | None) -> None:
 
     app = _app()
     with app.app_context():
+        if settings().log_index == "off":
+            raise click.ClickException("MCPWEB_LOG_INDEX is off: there is no index to build.")
         home, is_whole = settings().home, True
         for done in rebuild(home / "logs", host_id(home / "run"), open_index(settings()), day and day.date()):
             click.echo(f"{done.day}: {done.lines} lines" + (f", {done.skipped} left out" if done.skipped else ""))

@@ -51,6 +51,12 @@ class Settings:
         kinds.postgres_url,
         secret=True,
     )
+    log_index: str = _setting(
+        "MCPWEB_LOG_INDEX",
+        "on",
+        "`off`: log lines can not be searched here, since they are shipped elsewhere; calls are counted all the same.",
+        kinds.choice("on", "off"),
+    )
     redis_url: str = _setting(
         "MCPWEB_REDIS_URL",
         "",

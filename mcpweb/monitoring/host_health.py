@@ -135,13 +135,17 @@ def index(asked: Asked) -> Sequence[Check]:
     """How far the log index is behind: of this host now, of the others as last sampled."""
     waiting = {host: row.index_behind for host, row in asked.samples.items()}
     waiting[asked.here] = behind(asked.settings.home / "logs", asked.here)
-    return [_index(host, count) for host, count in sorted(waiting.items())]
+    is_off = asked.settings.log_index == "off"
+    return [_index(host, count, is_off) for host, count in sorted(waiting.items())]
 
 
-def _index(host: str, waiting: int) -> Check:
+def _index(host: str, waiting: int, is_off: bool) -> Check:
     state = grade(-waiting, -_FAR_BEHIND[0], -_FAR_BEHIND[1])
-    advice = "" if state == "good" else "See that `mcpweb ticker` runs on this host: it feeds the index."
+    what = "counts the calls" if is_off else "feeds the index"
+    advice = "" if state == "good" else f"See that `mcpweb ticker` runs on this host: it {what}."
     value = f"{size(waiting)} behind" if waiting else "Up to date"
+    if is_off:
+        value = "Switched off; calls are counted" + (f", {size(waiting)} behind" if waiting else "")
     return Check("Log index", state, value, advice, _LINK, host=host)
 
 

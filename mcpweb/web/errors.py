@@ -20,6 +20,7 @@ from mcpweb.errors import AppError
 from mcpweb.extensions import limiter, login_manager
 from mcpweb.jsonrpc import RpcError
 from mcpweb.logs import events
+from mcpweb.logs.index_none import NotIndexed
 from mcpweb.web.error_words import words
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _expired_form)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(AppError, _app_error)
+    app.register_error_handler(NotIndexed, _not_indexed)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _bug)
@@ -109,6 +111,12 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _app_error(error: AppError) -> ResponseReturnValue:
     return answer(int(error.status), error.sentence)
+
+
+def _not_indexed(error: NotIndexed) -> ResponseReturnValue:
+    if takes_json():
+        return _app_error(error)
+    return make_response(render_template("errors/not_indexed.html", sentence=error.sentence), error.status)
 
 
 class _Kept(NamedTuple):
