@@ -19,7 +19,8 @@ from mcpweb import clock, reachable
 REVISION = "0003"
 """The newest migration, which this program needs. Named here because asking Alembic costs a web process 11 MB."""
 
-_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000")
+# FULL: after a power cut nothing that was answered may be undone, such as a token that was revoked.
+_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000")
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 _after_commit: ContextVar[list[Callable[[], object]] | None] = ContextVar("after_commit", default=None)

@@ -19,7 +19,7 @@ from flask import Flask
 from rq import SimpleWorker
 from sqlalchemy import text
 
-from mcpweb import config, embedded_redis, migrating, queue
+from mcpweb import config, database, embedded_redis, migrating, queue
 from mcpweb.accounts import links
 from mcpweb.accounts.models import Role, User
 from mcpweb.application import create_app
@@ -38,6 +38,9 @@ from tests.spec_server import TOKENS, SpecServer
 from tests.waiting import until
 
 URL = "http://localhost:8080"
+
+# As for PostgreSQL below: what the tests themselves write does not have to survive a power cut.
+database._SQLITE_PRAGMAS = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in database._SQLITE_PRAGMAS)
 
 
 @pytest.fixture(scope="session")

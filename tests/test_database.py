@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextvars import Context
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -182,3 +184,16 @@ def test_a_database_error_does_not_tell_the_values(app):
         add("hunter2@example.com")
 
     assert "SQL parameters hidden" in str(caught.value)
+
+
+def test_the_program_waits_until_sqlite_has_what_it_commits_on_the_disk(tmp_path):
+    look = (
+        "from sqlalchemy import create_engine\n"
+        "from mcpweb.database import prepare_engine\n"
+        f"engine = create_engine('sqlite:///{tmp_path / 'x'}')\n"
+        "prepare_engine(engine)\n"
+        "print(engine.connect().exec_driver_sql('PRAGMA synchronous').scalar())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+
+    assert said == "2\n", "FULL; here, for speed, it is NORMAL"

@@ -40,6 +40,11 @@ PREPARED = {"setup_link": "http://example.org/sign-in/first", "mailbox": "http:/
 PREPARE = f"print({json.dumps(json.dumps(PREPARED))})"
 
 
+_MCPWEB = [sys.executable, "-m", "mcpweb"]
+REAL = {name: [*_MCPWEB, name] for name in ("prepare", "web", "worker", "ticker")}
+"""In the places of the small programs, the real ones."""
+
+
 def python(code: str) -> list[str]:
     return [sys.executable, "-u", "-I", "-S", "-c", code]
 
@@ -74,18 +79,18 @@ class Up:
     def said(self) -> str:
         return "\n".join(self.lines)
 
-    def wait_for(self, text: str, times: int = 1) -> str:
+    def wait_for(self, text: str, times: int = 1, patience_s: float = PATIENCE_S) -> str:
         """The line with the n-th occurrence of `text`."""
 
         def found() -> list[str]:
             return [line for line in self.lines if text in line][times - 1 : times]
 
         with self._news:
-            assert self._news.wait_for(found, PATIENCE_S), f"never said {text!r}:\n{self.said}"
+            assert self._news.wait_for(found, patience_s), f"never said {text!r}:\n{self.said}"
             return found()[0]
 
-    def ready(self) -> "Up":
-        self.wait_for("To stop")
+    def ready(self, patience_s: float = PATIENCE_S) -> "Up":
+        self.wait_for("To stop", patience_s=patience_s)
         return self
 
     def pid_of(self, role: str, times: int = 1) -> int:

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from tests.supervisor.running import HELLO, ROOT, all_gone, an_unused_port
+from tests.supervisor.running import HELLO, REAL, ROOT, all_gone, an_unused_port
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -70,9 +70,7 @@ def test_kill_9_of_the_supervisor_leaves_none_of_the_real_programs_behind(up):
         "worker._Worker = Busy\n"
         "worker.run(create_app())\n"
     )
-    mcpweb = [sys.executable, "-m", "mcpweb"]
-    commands = {"prepare": [*mcpweb, "prepare"], "web": [*mcpweb, "web"], "ticker": [*mcpweb, "ticker"]}
-    one = up(commands={**commands, "worker": [sys.executable, "-c", busy_worker]}).ready()
+    one = up(commands={**REAL, "worker": [sys.executable, "-c", busy_worker]}).ready()
     one.wait_for("worker | horse")
     family = one.descendants()
     assert len(family) == 6  # redis, gunicorn and its worker, RQ's worker and its horse, ticker
