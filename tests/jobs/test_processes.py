@@ -176,7 +176,7 @@ def test_while_the_logs_are_maintained_ends_are_marked_and_mails_go_out_and_no_p
     with turn(logs, fcntl.LOCK_SH):  # a line that came late is being written: the maintenance waits for it
         maintain()
         worker = start("worker")
-        until(lambda: states("maintain_logs") == ["running"], "the maintenance is under way")
+        until(lambda: states("maintain_logs") == ["running"], "the maintenance is under way", 60)
         end(first.id, marked=False)
         queue.enqueue_on(host, "verify_audit", timeout_s=3600)
         queue.enqueue("expire_instances")
@@ -190,6 +190,12 @@ def test_while_the_logs_are_maintained_ends_are_marked_and_mails_go_out_and_no_p
     with turn(logs, fcntl.LOCK_SH):
         maintain()
         until(lambda: states("maintain_logs") == ["done", "running"], "the next one is under way")
+        queue.enqueue_on(host, "verify_audit", timeout_s=3600)
+        waiting = queue.open_long_queue(queue.connect(current_settings().redis_url), host)
+        until(lambda: len(waiting) == 1, "one waits for it")
         processes = family()
         worker.kill()
         assert len(processes) == 2 and not psutil.wait_procs(processes, 20)[1], "none survives its worker"
+    start("worker")
+    queue.enqueue("expire_instances")
+    until(lambda: states("verify_audit") == ["done", "done"], "what waited is done by the next worker", 60)

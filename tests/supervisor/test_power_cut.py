@@ -197,7 +197,7 @@ def read(path: Path) -> list[dict[str, object]]:
     """The lines of a log file. What was written behind half a line must stand there once more, as a line of its own."""
     raws = path.read_bytes().splitlines()
     halves = [raw for raw in raws if raw.startswith(HALF_A_LINE)]
-    assert {raw.removeprefix(HALF_A_LINE) for raw in halves} <= {b"", *raws}, path
+    assert {raw.replace(HALF_A_LINE, b"") for raw in halves} <= {b"", *raws}, path
     return [json.loads(raw) for raw in raws if raw not in halves]
 
 
