@@ -72,7 +72,7 @@ def test_what_nobody_took_goes_to_the_next_host(hosts: list[Recorder]) -> None:
 
 
 def test_an_endpoint_stays_on_its_host_and_moves_only_when_that_is_gone(hosts: list[Recorder]) -> None:
-    endpoints = [str(UUID(int=number)) for number in range(1, 13)]
+    endpoints = [str(UUID(int=number)) for number in range(1, 14)]
     with Recorder() as third:
         all_three = [*hosts, third]
         options = [word for host in all_three for word in ("--web", host.address)]
