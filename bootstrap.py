@@ -54,6 +54,8 @@ def become(command: str, rest: list[str]) -> NoReturn:
 
 def test(rest: list[str]) -> int:
     """Run all checks, or only pytest when it is given arguments. Gives the exit code."""
+    # The tests start some hundred programs, each of which would compile everything anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if rest:
         return subprocess.call([PYTHON, "-m", "pytest", "-p", "tests.skips", *rest])
     subprocess.call([PYTHON, "-m", "tests.tooling"])
