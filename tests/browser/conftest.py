@@ -52,32 +52,44 @@ def alice(live: Live) -> FormClient:
     return live.signed_in("alice@example.com")
 
 
-@pytest.fixture
-def open_page(chromium: Browser, live: Live) -> Iterator[OpenPage]:
-    """Opens a browser of its own: of nobody, or with the cookies of somebody. It must not complain of anything."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+class Browsers:
+    """Opens browsers, and notes in `complaints` what they hold against the pages."""
 
-    def open_page(person: FormClient | None = None, *, width: int = 1280, **options: object) -> Page:
-        person = person or live.visitor()
-        context = chromium.new_context(
-            base_url=live.url,
+    def __init__(self, chromium: Browser, live: Live) -> None:
+        self.complaints: list[str] = []
+        self._chromium, self._live = chromium, live
+        self._contexts: list[BrowserContext] = []
+
+    def open(self, person: FormClient | None = None, *, width: int = 1280, **options: object) -> Page:
+        """A page in a browser of its own: of nobody, or with the cookies of somebody."""
+        person = person or self._live.visitor()
+        context = self._chromium.new_context(
+            base_url=self._live.url,
             ignore_https_errors=True,  # of deploy/loopback, whose certificate is its own
             viewport={"width": width, "height": 800},
             extra_http_headers={"X-Forwarded-For": person.headers["X-Forwarded-For"]},
             **options,
         )
-        contexts.append(context)
-        context.add_cookies(_cookies(person, live.url))
+        self._contexts.append(context)
+        context.add_cookies(_cookies(person, self._live.url))
         context.set_default_timeout(_PATIENCE_MS)
-        context.on("console", lambda message: complaints.extend(_complaint(message)))
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("console", lambda message: self.complaints.extend(_complaint(message)))
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         return context.new_page()
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    def close(self) -> None:
+        """Close them all."""
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, live: Live) -> Iterator[OpenPage]:
+    """Opens a browser of its own: of nobody, or with the cookies of somebody. It must not complain of anything."""
+    browsers = Browsers(chromium, live)
+    yield browsers.open
+    browsers.close()
+    assert browsers.complaints == []
 
 
 def _cookies(person: FormClient, url: str) -> list[dict[str, str]]:

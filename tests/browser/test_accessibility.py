@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from tests import tooling
-from tests.browser.axe import ALL, COLOURS, faults, resize
-from tests.browser.conftest import OpenPage
+from tests.browser.axe import ALL, COLOURS, WIDTHS, faults, resize, thin_out
+from tests.browser.conftest import Browsers, OpenPage
 from tests.browser.live import Live
 from tests.browser.scene import Scene
 from tests.browser.states import STATES
@@ -28,20 +30,56 @@ def axe() -> Path:
         pytest.skip(str(missing))
 
 
+PageOf = Callable[[str], Page]
+
+
+@pytest.fixture(scope="module")
+def browsers(chromium: Browser, live: Live) -> Iterator[Browsers]:
+    """They stay open: a new one for each state would take longer to start than the page takes to be looked at."""
+    opened = Browsers(chromium, live)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, Page]:
+    """The page of everybody who has one."""
+    return {}
+
+
+@pytest.fixture
+def page_of(browsers: Browsers, pages: dict[str, Page], scene: Scene) -> Iterator[PageOf]:
+    """Somebody's page, in the browser that is theirs in every state. It must not complain of anything."""
+    browsers.complaints.clear()
+
+    def page_of(who: str) -> Page:
+        pages[who] = pages.get(who) or browsers.open(scene.people[who])
+        resize(pages[who], WIDTHS[-1])
+        return pages[who]
+
+    yield page_of
+    for page in pages.values():
+        if page.url != "about:blank":  # else one that looks again by itself would go on beside the next
+            page.goto("about:blank")
+    assert browsers.complaints == []
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_narrow_phone(
-    name: str, scene: Scene, open_page: OpenPage, axe: Path
+    name: str, scene: Scene, page_of: PageOf, axe: Path
 ) -> None:
     state = STATES[name]
-    page = open_page(scene.people[state.who])
+    page = page_of(state.who)
     state.reach(page, scene)
 
+    resize(page, NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
+    page.evaluate("scrollTo(0, 0)")  # else the header, which stays, covers half of some link
+    thin_out(page)
     for scheme, rules in zip(SCHEMES, (ALL, COLOURS), strict=True):
         # Not emulated: Chromium keeps some of the old colours when the system's scheme changes under a page.
         page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
         assert faults(page, axe, rules) == [], scheme
-    resize(page, NARROW)
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
