@@ -30,7 +30,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "--quiet"],
     "ruff format": ["ruff", "format", "--check", "--quiet"],
     "mypy": ["mypy", "--no-error-summary"],
-    "pytest": ["pytest", "-p", "tests.skips", "-n", "2"],
+    "pytest": ["pytest", "-p", "tests.skips", "-p", "tests.dealing", "-n", "3"],
 }
 
 

@@ -20,7 +20,7 @@ from tests.parallel import at_once
 from tests.served import Served, served
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("waits: faults")
 
 OWNERS = [f"{name}@example.com" for name in ("alice", "bob", "carol", "dave")]
 

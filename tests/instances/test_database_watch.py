@@ -16,7 +16,10 @@ from tests.fault_proxy import FaultProxy
 from tests.instances import endpoint
 from tests.waiting import until
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("database_url", ["postgresql"], indirect=True),
+    pytest.mark.xdist_group("waits: database watch"),
+]
 
 
 @pytest.fixture

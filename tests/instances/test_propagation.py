@@ -24,6 +24,8 @@ from tests.fault_proxy import FaultProxy
 from tests.parallel import at_once
 from tests.waiting import until
 
+pytestmark = pytest.mark.xdist_group("waits: propagation")
+
 ROOT = Path(__file__).parents[2]
 
 
