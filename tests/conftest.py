@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -17,7 +18,6 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from rq import SimpleWorker
-from sqlalchemy import text
 
 from mcpweb import config, database, embedded_redis, migrating, queue
 from mcpweb.accounts import links
@@ -160,21 +160,25 @@ def app(migrated_app: Flask, mail_server: MailServer, github: SpecServer, figma:
         yield migrated_app
 
 
+_connected = cache(queue.connect)
+
+# TRUNCATE … RESTART IDENTITY takes ten times as long.
+_COUNT_ANEW = (
+    "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace"
+)
+
+
 def empty(app: Flask) -> None:
     """Take everything out of the database and of Redis, and register the services."""
     with app.app_context():
         with transaction():
-            for table in reversed(Base.metadata.sorted_tables):
-                db.session.execute(table.delete())
-            if db.engine.dialect.name == "postgresql":  # TRUNCATE … RESTART IDENTITY takes ten times as long
-                db.session.execute(
-                    text(
-                        "SELECT setval(oid, 1, false) FROM pg_class "
-                        "WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace"
-                    )
-                )
+            statements = [f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables)]
+            if db.engine.dialect.name == "postgresql":
+                statements = ["; ".join((*statements, _COUNT_ANEW))]  # SQLite does not take them all at once
+            for statement in statements:
+                db.session.connection().exec_driver_sql(statement, execution_options={"no_parameters": True})
         registration.register(house().registry)
-        redis = queue.connect(current_settings().redis_url)
+        redis = _connected(current_settings().redis_url)
         # The hosts stay known: losing their list makes them doubt everything for a while.
         redis.delete("-", *(key for key in redis.scan_iter() if key != b"mcpweb:hosts"))
         # But for one that a test's processes left without a word: it would be waited for for ten minutes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -35,8 +36,21 @@ class Page:
     status: int
     headers: Any
     text: str
-    forms: list[Form]
-    links: list[str]
+
+    @property
+    def forms(self) -> list[Form]:
+        return self._read.forms
+
+    @property
+    def links(self) -> list[str]:
+        return self._read.links
+
+    @cached_property
+    def _read(self) -> _Reader:
+        reader = _Reader()  # when first asked for: of most pages nobody asks
+        if "html" in self.headers.get("Content-Type", ""):
+            reader.feed(self.text)
+        return reader
 
     @property
     def path(self) -> str:
@@ -190,11 +204,7 @@ class FormClient:
         raise AssertionError(f"{url} redirects for ever")
 
     def _once(self, method: str, url: str, data: list[tuple[str, str]], headers: dict[str, str]) -> Page:
-        status, answer_headers, text = self.transport.send(method, url, data, {**self.headers, **headers})
-        reader = _Reader()
-        if "html" in answer_headers.get("Content-Type", ""):
-            reader.feed(text)
-        return Page(url, status, answer_headers, text, reader.forms, reader.links)
+        return Page(url, *self.transport.send(method, url, data, {**self.headers, **headers}))
 
 
 def filled(form: Form, **values: str) -> list[tuple[str, str]]:
