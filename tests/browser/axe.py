@@ -33,6 +33,7 @@ def faults(page: Page, script: Path, rules: tuple[str, ...] = ALL) -> list[str]:
     found = []
     for width in WIDTHS if rules is ALL else WIDTHS[-1:]:
         resize(page, width)
+        page.evaluate("scrollTo(0, 0)")  # else the header, which stays, covers half of some link
         found += [f"{width} px: {fault}" for fault in page.evaluate(_RUN, list(rules))]
     return found
 
