@@ -199,3 +199,4 @@ def test_while_the_logs_are_maintained_ends_are_marked_and_mails_go_out_and_no_p
     start("worker")
     queue.enqueue("expire_instances")
     until(lambda: states("verify_audit") == ["done", "done"], "what waited is done by the next worker", 60)
+    finished.unlink()
