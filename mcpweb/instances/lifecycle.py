@@ -59,7 +59,7 @@ def deactivate(instance: Instance, actor: str) -> None:
             _count(instance, active=-1)
             record("instance.deactivate", instance, actor)
             return
-    _refuse_ended(instance)
+        _refuse_ended(instance)
 
 
 def activate(instance: Instance, actor: str) -> None:
@@ -74,7 +74,7 @@ def activate(instance: Instance, actor: str) -> None:
             _count(instance, active=+1)
             record("instance.activate", instance, actor)
             return
-    _refuse_ended(instance)
+        _refuse_ended(instance)
 
 
 def stop(instance: Instance, reason: str, actor: str) -> None:
@@ -118,7 +118,7 @@ def renew(instance: Instance, expires_at: datetime, longest: timedelta, actor: s
                 _count(instance, active=active)
                 record("instance.renew", instance, actor, before=before, after=expires_at)
                 return
-    raise Conflict(f"{instance.label} has not ended, so it can not be renewed. It can be extended instead.")
+        raise Conflict(f"{instance.label} has not ended, so it can not be renewed. It can be extended instead.")
 
 
 def extend(instance: Instance, expires_at: datetime, longest: timedelta, actor: str) -> None:
@@ -138,7 +138,7 @@ def extend(instance: Instance, expires_at: datetime, longest: timedelta, actor: 
             if _claim(instance, status, Instance.expires_at > moment, **new):
                 record("instance.extend", instance, actor, before=before, after=expires_at)
                 return
-    _refuse_ended(instance)
+        _refuse_ended(instance)
 
 
 def rename(instance: Instance, label: str, actor: str) -> None:
