@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 
 import redis
@@ -34,6 +36,8 @@ class LongWork:
         self._queue = open_long_queue(connection, host)
         self._work_off = work_off
         self._process: BaseProcess | None = None
+        self._lock = threading.Lock()
+        self._is_over = False
 
     def put(self, job: Job) -> None:
         """Take over a job that the worker has taken from its queue.
@@ -49,16 +53,35 @@ class LongWork:
         Raises:
             RedisError: the queue can not be reached.
         """
-        if (self._process is None or not self._process.is_alive()) and len(self._queue):
-            # Forked like the worker's other children, so that it costs little memory.
-            self._process = _forking.Process(target=self._run, args=(os.getpid(),), daemon=True)
-            self._process.start()
+        with self._lock:
+            if self._process is None and len(self._queue):
+                self._process = self._start()
+                threading.Thread(target=self._go_on, name="long work", daemon=True).start()
 
     def end(self) -> None:
         """Have the process finish the job at hand, and wait for it."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.join()
+        self._is_over = True
+        if process := self._process:
+            process.terminate()
+            process.join()
+
+    def _start(self) -> BaseProcess:
+        # Forked like the worker's other children, so that it costs little memory.
+        process = _forking.Process(target=self._run, args=(os.getpid(),), daemon=True)
+        process.start()
+        return process
+
+    def _go_on(self) -> None:
+        """Another process for what was put into the queue while one was ending: it would lie there until the next call.
+
+        The thread stays as long as its process: for the kernel, it is the one that a child dies with.
+        """
+        while process := self._process:
+            process.join()
+            with self._lock, suppress(redis.RedisError):
+                self._process = None
+                if not self._is_over and len(self._queue):
+                    self._process = self._start()
 
     def _run(self, parent: int) -> None:
         die_with_parent(parent)
