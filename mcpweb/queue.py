@@ -72,13 +72,16 @@ def connect(url: str) -> redis.Redis:
 
 def open_queue(connection: redis.Redis, host: str = "") -> Queue:
     """The queue of this installation, or of one of its hosts for what only that host can do."""
-    name = f"{QUEUE}-{host}" if host else QUEUE
-    return Queue(name, connection=connection, serializer="json", job_class=ListedJob)
+    return _named(f"{QUEUE}-{host}" if host else QUEUE, connection)
 
 
 def open_long_queue(connection: redis.Redis, host: str) -> Queue:
     """Where a host's worker puts the long jobs that it has taken; it counts as none of the queues that jobs wait in."""
-    return Queue(f"{QUEUE}.long-{host}", connection=connection, serializer="json", job_class=ListedJob)
+    return _named(f"{QUEUE}.long-{host}", connection)
+
+
+def _named(name: str, connection: redis.Redis) -> Queue:
+    return Queue(name, connection=connection, serializer="json", job_class=ListedJob)
 
 
 def start(queue: Queue, app_context: Callable[[], AbstractContextManager[Any]]) -> None:

@@ -75,6 +75,19 @@ def get_forecast(api: Api, place: Annotated[str, "Name of a town."]) -> object:
     return api.get("/forecast/{place}", place=place)
 '''
 
+WELL = '''\
+from typing import Annotated
+
+from mcpweb.plugin_api import Api, tool
+
+
+@tool("Well", read_only=True)
+def well(api: Api, number: Annotated[int, "Any."] = 0) -> str:
+    """Ask nobody."""
+    return "well"
+'''
+"""A tool that asks no service."""
+
 NAME, PORT = "weather", 8150
 
 

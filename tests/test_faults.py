@@ -24,18 +24,6 @@ pytestmark = pytest.mark.xdist_group("waits: faults")
 
 OWNERS = [f"{name}@example.com" for name in ("alice", "bob", "carol", "dave")]
 
-TOOLS = '''\
-from typing import Annotated
-
-from mcpweb.plugin_api import Api, tool
-
-
-@tool("Well", read_only=True)
-def well(api: Api, number: Annotated[int, "Any."] = 0) -> str:
-    """Ask nobody."""
-    return "well"
-'''
-
 
 @dataclass
 class Installation:
@@ -58,22 +46,17 @@ class Installation:
 def installation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Iterator[Installation]:
     """One worker on PostgreSQL and Valkey, each behind a proxy."""
     folder = tmp_path_factory.mktemp("faults")
-    plugin_folder.plugin(folder / "plugins", tools=TOOLS)
-    (folder / "ports.toml").write_text(f"{plugin_folder.NAME} = {plugin_folder.PORT}\n")
     with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS faults")
         connection.execute("CREATE DATABASE faults")
     direct = make_url(postgres_url).set(database="faults")
     socket = Path(str(direct.query["host"])) / ".s.PGSQL.5432"
     with FaultProxy(str(socket)) as to_database, FaultProxy(urlsplit(redis_url).path) as to_redis:
-        settings = {
-            "MCPWEB_HOME": str(folder / "home"),
+        to_valkey = f"redis://127.0.0.1:{to_redis.port}/0"
+        settings = plugin_folder.settings(folder, to_valkey, plugin_folder.WELL) | {
             "MCPWEB_DATABASE_URL": direct.set(host="127.0.0.1", port=to_database.port, query={}).render_as_string(
                 False
             ),
-            "MCPWEB_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0",
-            "MCPWEB_PLUGINS": str(folder / "plugins"),
-            "MCPWEB_PORTS_FILE": str(folder / "ports.toml"),
             "MCPWEB_IDENTICAL_CALLS": "0",
             "MCPWEB_CALLS_PER_MINUTE": "1000",
         }

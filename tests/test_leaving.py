@@ -10,19 +10,9 @@ from tests import plugin_folder
 from tests.served import served
 from tests.waiting import until
 
-TOOLS = '''\
-from mcpweb.plugin_api import Api, tool
-
-
-@tool("Well", read_only=True)
-def well(api: Api) -> str:
-    """Ask nobody."""
-    return "well"
-'''
-
 
 def test_the_last_worker_of_a_host_that_is_stopped_takes_the_host_off_the_list(tmp_path: Path, redis_url: str) -> None:
-    settings = plugin_folder.settings(tmp_path, redis_url, TOOLS) | {
+    settings = plugin_folder.settings(tmp_path, redis_url, plugin_folder.WELL) | {
         "MCPWEB_WEB_WORKERS": "2",
     }
     redis = queue.connect(redis_url)

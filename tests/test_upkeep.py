@@ -12,16 +12,6 @@ import requests
 from tests import plugin_folder
 from tests.served import ROOT, Served, served
 
-TOOLS = '''\
-from mcpweb.plugin_api import Api, tool
-
-
-@tool("Well", read_only=True)
-def well(api: Api) -> str:
-    """Ask nobody."""
-    return "well"
-'''
-
 
 def said_to_calls(server: Served) -> set[str]:
     """What calls are told, so many that every process has answered one."""
@@ -31,7 +21,7 @@ def said_to_calls(server: Served) -> set[str]:
 def test_what_an_operator_does_holds_for_the_next_call_of_every_process_that_runs(
     tmp_path: Path, redis_url: str
 ) -> None:
-    settings = plugin_folder.settings(tmp_path, redis_url, TOOLS) | {
+    settings = plugin_folder.settings(tmp_path, redis_url, plugin_folder.WELL) | {
         "MCPWEB_WEB_WORKERS": "2",
     }
     keys = tmp_path / "home" / "keys" / "encryption_keys"

@@ -14,6 +14,7 @@ from mcpweb.alerts.questions import Question, Reading
 from mcpweb.alerts.rules import RULES, Rule
 from mcpweb.database import after_commit, db, take_turns, transaction
 from mcpweb.logs import events
+from mcpweb.logs.index_none import NotIndexed
 from mcpweb.web.current import settings
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ def _ask(questions: Mapping[str, Question], moment: datetime) -> tuple[dict[str,
     for name in RULES:
         try:
             found[name] = questions[name](moment)
+        except NotIndexed:
+            found[name] = [Reading(0, note="Not watched: the log index is switched off")]
         except Exception as error:  # whatever is wrong with one question, the others may have something to tell
             db.session.rollback()
             log.warning("an alert rule could not be looked at", extra={"rule": name, "error": type(error).__name__})

@@ -165,19 +165,12 @@ def _keys(moment: datetime) -> list[Reading]:
     return [Reading(100 * refused / total)]
 
 
-_NOT_INDEXED = [Reading(0, note="Not watched: the log index is switched off")]
-
-
 def _sign_ins(moment: datetime) -> list[Reading]:
-    if settings().log_index == "off":
-        return _NOT_INDEXED
     asked = Query("sign refused", since=moment - _SIGN_INS, equal={"category": ("security",)})
     return [Reading(log_index().within(_INDEX_S).count(asked, 100_000))]
 
 
 def _lost_lines(moment: datetime) -> list[Reading]:
-    if settings().log_index == "off":
-        return _NOT_INDEXED
     asked = Query('"the log was not written"', since=moment - _LOST, equal={"category": ("app",)})
     lines = log_index().within(_INDEX_S).search(asked, limit=_LINES)
     return [Reading(sum(lost for line in lines if isinstance(lost := line.fields.get("lost_lines"), int)))]

@@ -60,8 +60,9 @@ class LongWork:
 
     def end(self) -> None:
         """Have the process finish the job at hand, and wait for it."""
-        self._is_over = True
-        if process := self._process:
+        with self._lock:  # no other one is begun from now on
+            self._is_over, process = True, self._process
+        if process is not None:
             process.terminate()
             process.join()
 

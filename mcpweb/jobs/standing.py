@@ -38,9 +38,6 @@ def in_words(bad: int, warn: int) -> str:
     if bad:
         parts.append(f"{bad} {'part needs' if bad == 1 else 'parts need'} you")
     if warn:
-        parts.append(f"{warn} {'deserves' if warn == 1 else 'deserve'} a look" if bad else _look_at(warn))
+        noun = "" if bad else "part " if warn == 1 else "parts "  # it is said once
+        parts.append(f"{warn} {noun}{'deserves' if warn == 1 else 'deserve'} a look")
     return ", ".join(parts) or "All parts work"
-
-
-def _look_at(warn: int) -> str:
-    return f"{warn} {'part deserves' if warn == 1 else 'parts deserve'} a look"

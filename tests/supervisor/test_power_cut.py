@@ -19,7 +19,7 @@ import pytest
 import requests
 from redis import Redis
 from rq import Worker
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import Connection, create_engine, select, text, update
 
 from mcpweb import clock, config, embedded_redis, queue
 from mcpweb.accounts import links
@@ -47,18 +47,6 @@ ALICE = "alice@example.com"
 CALLERS = 4
 DUE = 4_000
 HALF_A_LINE = b'{"time":"2026-11-26T04:00:00.000Z","level":"in'
-
-TOOLS = '''\
-from typing import Annotated
-
-from mcpweb.plugin_api import Api, tool
-
-
-@tool("Well", read_only=True)
-def well(api: Api, number: Annotated[int, "Any."] = 0) -> str:
-    """Ask nobody."""
-    return "well"
-'''
 
 
 @dataclass
@@ -104,11 +92,8 @@ class Used:
 
     def rows(self, statement: str) -> list[tuple[object, ...]]:
         """What the database says."""
-        engine = create_engine(config.load(self.here.environ).database)
-        with engine.connect() as connection:
-            found = [tuple(row) for row in connection.execute(text(statement))]
-        engine.dispose()
-        return found
+        with self._database() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
 
     @property
     def left(self) -> int:
@@ -128,22 +113,27 @@ class Used:
 
     def end(self) -> None:
         """Let the end of those with a number come."""
-        engine = create_engine(config.load(self.here.environ).database)
         past = clock.utcnow() - timedelta(seconds=1)
-        with engine.begin() as connection:
+        with self._database() as connection:
             connection.execute(update(Instance).where(Instance.label.like("Number %")).values(expires_at=past))
-        engine.dispose()
 
     def sweep(self) -> None:
         """What the ticker asks for every 30 seconds."""
         queue.open_queue(self.redis).enqueue("expire_instances")
+
+    @contextmanager
+    def _database(self) -> Iterator[Connection]:
+        engine = create_engine(config.load(self.here.environ).database)
+        with engine.begin() as connection:
+            yield connection
+        engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def used(request: pytest.FixtureRequest, tmp_path: Path, process_state: None) -> Used:
     """With four instances that work, and many whose end is to come."""
     port = an_unused_port()
-    environ = plugin_folder.settings(tmp_path, "", TOOLS) | {
+    environ = plugin_folder.settings(tmp_path, "", plugin_folder.WELL) | {
         "MCPWEB_BIND": f"127.0.0.1:{port}",
         "MCPWEB_CALLS_PER_MINUTE": "0",
     }
