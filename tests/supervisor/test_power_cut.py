@@ -45,7 +45,7 @@ ROUNDS = 1
 """Twenty pass, too; each takes some seconds."""
 ALICE = "alice@example.com"
 CALLERS = 4
-DUE = 4_000
+DUE = 8_000
 HALF_A_LINE = b'{"time":"2026-11-26T04:00:00.000Z","level":"in'
 
 
